@@ -1,0 +1,171 @@
+package keyprovider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+)
+
+// The classes of a failed Fetch. An error of a provider wraps exactly one.
+var (
+	// ErrNotFound: the place, or the version that was asked for, does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrDenied: the store knows the caller and refuses, or does not accept
+	// its credentials. Trying again does not help; somebody has to grant it.
+	ErrDenied = errors.New("access denied")
+	// ErrUnavailable: the store could not be reached, was overloaded, or did
+	// not answer in time. Trying again may help.
+	ErrUnavailable = errors.New("unavailable")
+	// ErrInvalid: what was configured, or what the place holds, is malformed.
+	ErrInvalid = errors.New("invalid")
+)
+
+// ErrNotModified is Fetch's answer when the caller already holds the current
+// key. It is no failure.
+var ErrNotModified = errors.New("keyprovider: not modified")
+
+// Errors of a source of keys, such as *rotation.Source.
+var (
+	// ErrNoReplacement: the service refused a key and there is no other to try.
+	ErrNoReplacement = errors.New("keyprovider: no replacement for the refused key")
+	// ErrExpired: the key has expired and no new one could be fetched.
+	ErrExpired = errors.New("keyprovider: key expired")
+	// ErrStale: the store has been out of reach for longer than the source
+	// is allowed to go on with its last good key.
+	ErrStale = errors.New("keyprovider: key too stale")
+	// ErrClosed: the source was closed.
+	ErrClosed = errors.New("keyprovider: source closed")
+)
+
+// Error is a failure of a provider: of its construction, of a Fetch or of a
+// Watch.
+type Error struct {
+	// Provider is the secret-free name of the place, such as
+	// "awssm:prod/openai", or a scheme, or "".
+	Provider string
+	// Class is ErrNotFound, ErrDenied, ErrUnavailable or ErrInvalid.
+	Class error
+	// Err is the cause: what the SDK returned, or an error made by Reason.
+	// errors.Is and errors.As see it. Its text is not printed, because an SDK
+	// may quote its input, except where it is known to hold no secret; Error
+	// says which.
+	Err error
+}
+
+// Error returns "keyprovider: provider: class: reason". The reason is the text
+// given to [Reason], the text of a context error or an operating system error,
+// "timeout", or an SDK's error code (an ErrorCode method, as AWS errors have).
+// Any other cause is left out.
+func (e *Error) Error() string {
+	parts := []string{"keyprovider"}
+	if e.Provider != "" {
+		parts = append(parts, e.Provider)
+	}
+	if e.Class != nil {
+		parts = append(parts, e.Class.Error())
+	}
+	if reason := vetted(e.Err); reason != "" {
+		parts = append(parts, reason)
+	}
+	return strings.Join(parts, ": ")
+}
+
+// Unwrap gives the class and the cause to errors.Is and errors.As.
+func (e *Error) Unwrap() []error {
+	var errs []error
+	for _, err := range []error{e.Class, e.Err} {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// Format implements fmt.Formatter: %#v and %+v print no more than Error does.
+func (e *Error) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
+
+// Reason returns a cause for [Error] whose text is printed: the author of the
+// provider vouches that text holds no secret and repeats no input in which a
+// key could have been pasted. cause may be nil; it is wrapped, not printed.
+func Reason(text string, cause error) error { return &reason{text, cause} }
+
+type reason struct {
+	text  string
+	cause error
+}
+
+func (r *reason) Error() string              { return r.text }
+func (r *reason) Unwrap() error              { return r.cause }
+func (r *reason) Format(f fmt.State, _ rune) { io.WriteString(f, r.text) }
+
+// Class returns the class of a failed Fetch: ErrNotFound, ErrDenied,
+// ErrInvalid or ErrUnavailable. An error that wraps none of them counts as
+// ErrUnavailable, because trying again is the answer that loses nothing. nil
+// and ErrNotModified are no failures: their class is nil.
+func Class(err error) error {
+	if err == nil || errors.Is(err, ErrNotModified) {
+		return nil
+	}
+	for _, class := range []error{ErrNotFound, ErrDenied, ErrInvalid} {
+		if errors.Is(err, class) {
+			return class
+		}
+	}
+	return ErrUnavailable
+}
+
+// vetted returns what may be printed of a cause.
+func vetted(err error) string {
+	if err == nil {
+		return ""
+	}
+	if r, ok := errors.AsType[*reason](err); ok {
+		return r.text
+	}
+	for _, plain := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, plain) {
+			return plain.Error()
+		}
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno.Error()
+	}
+	for _, plain := range []error{fs.ErrNotExist, fs.ErrPermission, io.ErrUnexpectedEOF} {
+		if errors.Is(err, plain) {
+			return plain.Error()
+		}
+	}
+	if coder, ok := errors.AsType[interface {
+		error
+		ErrorCode() string
+	}](err); ok && isCode(coder.ErrorCode()) {
+		return coder.ErrorCode()
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return "timeout"
+	}
+	return ""
+}
+
+// isCode reports whether s has the form of an error code: a short word, in
+// letters alone, so that no token fits.
+func isCode(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i] | 0x20
+		if (c < 'a' || c > 'z') && s[i] != '.' && s[i] != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// invalid is an ErrInvalid of this package's own making.
+func invalid(text string) error { return &Error{Class: ErrInvalid, Err: Reason(text, nil)} }
