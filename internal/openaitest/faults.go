@@ -29,7 +29,7 @@ type Fault struct {
 	Times int                      // how many [0: one; negative: all]
 	Route string                   // a path, "METHOD /path", or a pattern such as "GET /v1/models/{model}" [any]
 	Key   string                   // the secret they bear [any]
-	Match func(*http.Request) bool // must not touch the body [any]
+	Match func(*http.Request) bool // must touch neither the body nor the server [any]
 
 	// Before the answer. A held request's body is read first, or a client
 	// that gives up would go unnoticed; its key is judged as of its arrival.

@@ -49,14 +49,16 @@ func (r Request) path() string {
 // Format writes String for every verb.
 func (r Request) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.String()) }
 
-// Received returns the requests of the record, the oldest first.
+// Received returns copies of the requests of the record, the oldest first.
 func (s *Server) Received() []Request {
 	s.ring.mu.Lock()
 	defer s.ring.mu.Unlock()
 	var out []Request
 	for i := range s.ring.slots {
 		if r := s.ring.slots[(s.ring.next+i)%len(s.ring.slots)]; r != nil {
-			out = append(out, *r)
+			snap := *r
+			snap.Header, snap.Trailer, snap.Body = r.Header.Clone(), r.Trailer.Clone(), bytes.Clone(r.Body)
+			out = append(out, snap)
 		}
 	}
 	return out

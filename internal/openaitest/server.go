@@ -5,8 +5,8 @@
 //
 // What it serves is deterministic: an answer is a function of the prompt, and
 // one word is one token. What it is asked is counted by key, status and route,
-// and recorded if [Options.Record] says so. Nothing here sleeps, and no
-// goroutine outlives [Server.Close].
+// and recorded if [Options.Record] says so. Nothing waits unless a [Fault] says
+// so, and no goroutine outlives [Server.Close].
 //
 //	srv := openaitest.New(nil)
 //	defer srv.Close()
