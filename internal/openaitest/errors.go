@@ -24,8 +24,7 @@ type APIError struct {
 // Table returns every error that a client of OpenAI has to tell apart, by the
 // names below.
 //
-// invalid_api_key is the only one that says the key is dead; missing_scopes_*
-// and all that follow prove it alive.
+// invalid_api_key is the only one that says the key is dead.
 func Table() []APIError {
 	return []APIError{
 		InvalidAPIKey(), MissingAPIKey(),
