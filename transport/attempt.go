@@ -1,0 +1,79 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// outgoing is the request that Base gets. The header's value lies beside it, in
+// the same allocation and for this request alone: a Base that writes into it, to
+// mask the key for its log, spoils no other request.
+type outgoing struct {
+	req   http.Request
+	value [1]string
+}
+
+// attempt sends the request once, with a credential or, for cred == nil, without
+// any. The body is the base's from here on.
+func (c *call) attempt(cred *credential, body io.ReadCloser, replays int) (*http.Response, error) {
+	ctx := c.req.Context()
+	ctx, span := c.tracing.start(ctx, c.req, c.hop, cred, c.hop.redirects+replays)
+	out := c.prepare(c.maskTrace(ctx, cred), cred, body)
+
+	resp, err := c.baseFor(c.hop).RoundTrip(out)
+	if err == nil && resp == nil {
+		err = errors.New("transport: Base returned neither a response nor an error")
+	}
+	if err != nil {
+		span.fail(err)
+		return nil, c.scrubError(err, cred)
+	}
+	if resp.ProtoMajor == 2 && !c.sawHTTP2.Load() {
+		c.sawHTTP2.Store(true)
+	}
+	c.scrubHeader(resp.Header, cred)
+	resp.Request = c.req
+	resp.Body = hide(span.follow(ctx, resp))
+	return resp, nil
+}
+
+// prepare makes the request for the base. The struct and the header map are
+// copies; URL, body and trailer are shared, as the caller fills a trailer while
+// its body is read.
+func (c *call) prepare(ctx context.Context, cred *credential, body io.ReadCloser) *http.Request {
+	out := new(outgoing)
+	if ctx == c.req.Context() {
+		out.req = *c.req
+	} else {
+		out.req = *c.req.WithContext(ctx)
+	}
+	req := &out.req
+	req.Body = body
+	req.Header = withoutCredentials(c.req.Header, c.scheme.header(), cred == nil)
+	if cred == nil {
+		return req
+	}
+	if req.URL.Scheme != c.hop.origin.scheme {
+		// "HTTPS" is allowed; what a base takes it for should not be left open.
+		u := *req.URL
+		u.Scheme = c.hop.origin.scheme
+		req.URL = &u
+	}
+	if c.scheme.kind == queryScheme {
+		req.URL = withQuery(req.URL, c.scheme.name, cred.value)
+	} else {
+		out.value[0] = cred.value
+		req.Header[c.scheme.header()] = out.value[:]
+	}
+	if c.lastOnConnection(req) {
+		req.Close = true
+	}
+	if c.propagator != nil {
+		c.propagator.Inject(ctx, propagation.HeaderCarrier(req.Header))
+	}
+	return req
+}

@@ -1,0 +1,44 @@
+package transport
+
+import (
+	"context"
+	"net/http/httptrace"
+)
+
+// maskTrace returns ctx such that a caller's httptrace does not see the key.
+// Composing with httptrace.WithClientTrace would call the caller's hook with the
+// real value too, so the trace itself is exchanged, and only where it has a hook
+// that is given headers.
+func (s *settings) maskTrace(ctx context.Context, cred *credential) context.Context {
+	trace := httptrace.ContextClientTrace(ctx)
+	if cred == nil || trace == nil || trace.WroteHeaderField == nil {
+		return ctx
+	}
+	wrote, own := trace.WroteHeaderField, s.scheme.header()
+	masked := *trace
+	masked.WroteHeaderField = func(name string, values []string) {
+		switch {
+		case carriesKey(name, own):
+			values = []string{mask}
+		case s.scheme.kind == queryScheme && name == ":path" && len(values) == 1:
+			values = []string{scrub(values[0], cred.key.Reveal())}
+		}
+		wrote(name, values)
+	}
+	return tracedContext{ctx, &masked}
+}
+
+// tracedContext is a context with another client trace than its parent's.
+type tracedContext struct {
+	context.Context
+	trace *httptrace.ClientTrace
+}
+
+// Value knows the trace by its type, since its key is httptrace's own.
+func (c tracedContext) Value(key any) any {
+	v := c.Context.Value(key)
+	if _, ok := v.(*httptrace.ClientTrace); ok {
+		return c.trace
+	}
+	return v
+}
