@@ -1,0 +1,176 @@
+package rotation
+
+import (
+	"slices"
+
+	"github.com/keybearer/keybearer/keyprovider"
+)
+
+// A rejectWaiter is a call of Reject that waits for the owner's answer. Its
+// channel has room for the answer, so that a caller who left blocks nobody.
+type rejectWaiter struct {
+	refused  *keyprovider.Key
+	answer   chan answer
+	deadline instant
+}
+
+type answer struct {
+	key *keyprovider.Key
+	err error
+}
+
+// reject takes the report that the service refused a key.
+func (o *owner) reject(w *rejectWaiter, now instant) {
+	h := o.serving
+	if w.refused.Equal(h.key) {
+		o.markRefused(h, now)
+	} else if o.serves(now) {
+		w.answer <- answer{key: h.key}
+		return
+	}
+	w.deadline = now.after(o.opts.RefreshWait)
+	o.rejects = append(o.rejects, w)
+	if c := o.candidate; c != nil && o.opts.Validate != nil && o.validating == nil {
+		// The new key is wanted now: ask about it without delay.
+		c.trialAt = earlier(c.trialAt, now.after(urgentTrial), now)
+	}
+	if f := o.fetching; (f == nil || !f.unconditional) && !o.onTrial() {
+		o.forced = true
+	}
+}
+
+// serves reports whether the serving key may be given to a call.
+func (o *owner) serves(now instant) bool {
+	return !o.serving.refused && !o.serving.expired(now) && o.unusable(now) == nil
+}
+
+// markRefused notes that the service refused the serving key.
+func (o *owner) markRefused(h *held, now instant) {
+	if h.refused && !h.trialAt.due(now) {
+		return // it is known; ten thousand reports are one
+	}
+	first := !h.refused
+	h.refused = true
+	h.fail(now)
+	o.refused.remember(h.key, h.trials)
+	if first {
+		o.event(SourceEvent{Kind: EventRefused, Key: h.key})
+	}
+}
+
+// onTrial reports whether the serving key was refused before, is tried again,
+// and the key that served meanwhile can take over at once.
+func (o *owner) onTrial() bool {
+	return o.serving.refused && o.serving.trials > 1 && o.canFallBack(o.now())
+}
+
+// canFallBack reports whether the previous key may stand in for the serving one.
+func (o *owner) canFallBack(now instant) bool {
+	p := o.previous
+	return p != nil && !o.serving.accepted && !p.overlapEnds.due(now) && p.offerable(now)
+}
+
+// answerRejects answers every refused call for which nothing is to be waited
+// for any more.
+func (o *owner) answerRejects(now instant) {
+	o.rejects = slices.DeleteFunc(o.rejects, func(w *rejectWaiter) bool {
+		h := o.serving
+		switch {
+		case o.serves(now) && !h.key.Equal(w.refused):
+			w.answer <- answer{key: h.key}
+		case o.pending(w, now):
+			return false
+		default:
+			w.answer <- o.instead(w.refused, now)
+		}
+		return true
+	})
+}
+
+// pending reports whether another key may come up before the call's deadline.
+func (o *owner) pending(w *rejectWaiter, now instant) bool {
+	if w.deadline.due(now) || o.onTrial() {
+		return false
+	}
+	inTime := func(at instant) bool { return at.in(now) < w.deadline.in(now) }
+	if c := o.candidate; c != nil && o.opts.Validate != nil {
+		return o.validating != nil || inTime(c.trialAt)
+	}
+	if f := o.fetching; f != nil && f.unconditional {
+		return true
+	}
+	// While the store is known to be down, the fetch goes on without the call.
+	down := o.failure != nil && reason(o.failure) == unreachable
+	return o.forced && !down && o.abandoned < maxAbandoned && inTime(later(later(now, o.forcedFloor, now), o.floor, now))
+}
+
+// instead decides which key a refused call tries, now that it waits no longer.
+func (o *owner) instead(refused *keyprovider.Key, now instant) answer {
+	h, c := o.serving, o.candidate
+	switch {
+	case o.serves(now) && !h.key.Equal(refused):
+		// An earlier call in line has moved on already.
+	case c != nil && !c.invalid && c.offerable(now):
+		o.swap(c, now)
+	case o.canFallBack(now):
+		o.fallBack(now)
+	case c != nil && !c.expired(now):
+		// The last resort: what the store names, though Validate or the
+		// service did not want it before. The serving key is no better.
+		o.swap(c, now)
+	default:
+		return answer{err: keyprovider.ErrNoReplacement}
+	}
+	return answer{key: o.serving.key}
+}
+
+// fallBack lets the previous key serve in place of a new one that the service
+// does not accept yet. The new one is on probation until the overlap ends.
+func (o *owner) fallBack(now instant) {
+	bad, p := o.serving, o.previous
+	o.serving, o.previous = p, nil
+	p.servedAt = now
+	bad.probationEnds = p.overlapEnds
+	if o.candidate == nil {
+		o.candidate = bad
+	}
+	o.event(SourceEvent{Kind: EventFellBack, Key: p.key, PreviousKey: bad.key})
+	o.publish(now)
+}
+
+func (o *owner) rejectDeadline(now instant) instant {
+	next := never
+	for _, w := range o.rejects {
+		next = earlier(next, w.deadline, now)
+	}
+	return next
+}
+
+// accept takes the report that the service accepted a key.
+func (o *owner) accept(k *keyprovider.Key, now instant) {
+	var h *held
+	for _, known := range []*held{o.serving, o.candidate, o.previous} {
+		if known != nil && known.key.Equal(k) {
+			h = known
+			break
+		}
+	}
+	o.refused.forget(k)
+	if h == nil {
+		return // a late answer to a key that is no longer held
+	}
+	news := !h.accepted || h.refused
+	h.accepted, h.refused, h.invalid, h.trials = true, false, false, 0
+	if h == o.candidate {
+		// The answer to a call that bore it before it was put on probation.
+		o.swap(h, now)
+	}
+	if h != o.serving {
+		return
+	}
+	o.previous = nil
+	o.forced, o.forcedCount, o.forcedFloor = false, 0, never
+	if news {
+		o.event(SourceEvent{Kind: EventAccepted, Key: k})
+	}
+}
