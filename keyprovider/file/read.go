@@ -83,14 +83,16 @@ var errTorn = errors.New("the file is being written to")
 
 // readQuiet reads until the file has been left alone for the time of quiet:
 // because its last change is that long ago or, where the clocks differ or the
-// change is young, because two readings that far apart agree.
+// change is young, because two readings that far apart agree. An empty file
+// needs two readings always: while Linux truncates a file, its size is 0
+// already and its time is still the old one.
 func (p *Provider) readQuiet(ctx context.Context) (*snapshot, error) {
 	var earlier *snapshot
 	gone := 0
 	for range maxTries {
 		snap, err := p.readOnce()
 		switch {
-		case err == nil && (snap.age() >= quiet || earlier != nil && earlier.same(snap)):
+		case err == nil && (len(snap.data) > 0 && snap.age() >= quiet || earlier != nil && earlier.same(snap)):
 			return snap, nil
 		case errors.Is(err, fs.ErrNotExist) && p.given.any() && gone < maxGone:
 			gone++

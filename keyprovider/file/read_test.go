@@ -21,7 +21,7 @@ import (
 func TestHostileWriter(t *testing.T) {
 	a, b := keyprovidertest.NewSecret(), keyprovidertest.NewSecret()
 	p, path := newProvider(t, a)
-	for range 4 {
+	for range 2 {
 		var stop atomic.Bool
 		var writer sync.WaitGroup
 		started := make(chan struct{})
