@@ -1,0 +1,208 @@
+package awsclient
+
+import (
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/keybearer/keybearer/keyprovider"
+)
+
+// Error makes the keyprovider.Error of a failed [Call]. permission is the IAM
+// action that the operation needs. The SDK's error is wrapped, not printed: its
+// text quotes what the service sent.
+func Error(provider, permission string, err error) error {
+	class, text := classify(permission, err)
+	if text != "" {
+		err = keyprovider.Reason(text, err)
+	}
+	return &keyprovider.Error{Provider: provider, Class: class, Err: err}
+}
+
+// AccessDenied reports whether err says that the caller lacks a permission,
+// which is less than being denied: its credentials are good.
+func AccessDenied(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && codes[api.ErrorCode()] == forbidden
+}
+
+type kind int
+
+const (
+	unknown kind = iota
+	forbidden
+	badIdentity
+	expired
+	skewed
+	missing
+	noQueue
+	conflict
+	malformed
+	undecryptable
+	throttled
+	quota
+	broken
+)
+
+// codes are the error codes of Secrets Manager, SQS, STS and the services'
+// common errors. The error is known by its code and not by its Go type,
+// because the SDK has no type for the common ones.
+var codes = map[string]kind{
+	"AccessDeniedException": forbidden, "AccessDenied": forbidden, "UnauthorizedOperation": forbidden,
+	"NotAuthorized": forbidden, "KmsAccessDenied": forbidden, "KMSAccessDeniedException": forbidden,
+
+	"UnrecognizedClientException": badIdentity, "InvalidClientTokenId": badIdentity, "InvalidAccessKeyId": badIdentity,
+	"SignatureDoesNotMatch": badIdentity, "IncompleteSignature": badIdentity, "IncompleteSignatureException": badIdentity,
+	"InvalidIdentityToken": badIdentity, "IDPRejectedClaim": badIdentity, "InvalidSecurity": badIdentity,
+	"MissingAuthenticationToken": badIdentity, "MissingAuthenticationTokenException": badIdentity,
+	"OptInRequired": badIdentity, "AuthFailure": badIdentity, "UnauthorizedException": badIdentity,
+
+	"ExpiredToken": expired, "ExpiredTokenException": expired, "TokenRefreshRequired": expired,
+
+	"RequestExpired": skewed, "RequestTimeTooSkewed": skewed, "RequestInTheFuture": skewed,
+	"InvalidSignatureException": skewed, "InvalidSignature": skewed,
+
+	"ResourceNotFoundException":               missing,
+	"AWS.SimpleQueueService.NonExistentQueue": noQueue, "QueueDoesNotExist": noQueue,
+
+	"InvalidRequestException":   conflict,
+	"InvalidParameterException": malformed, "ValidationException": malformed, "ValidationError": malformed,
+	"SerializationException": malformed, "InvalidAddress": malformed, "InvalidParameterValue": malformed,
+
+	"DecryptionFailure": undecryptable, "EncryptionFailure": undecryptable, "KmsDisabled": undecryptable,
+	"KmsInvalidState": undecryptable, "KmsNotFound": undecryptable, "KMSInvalidStateException": undecryptable,
+
+	"Throttling": throttled, "ThrottlingException": throttled, "ThrottledException": throttled,
+	"RequestThrottled": throttled, "RequestThrottledException": throttled, "TooManyRequestsException": throttled,
+	"RequestLimitExceeded": throttled, "SlowDown": throttled, "KmsThrottled": throttled, "OverLimit": throttled,
+	"PriorRequestNotComplete": throttled,
+
+	// The number of versions, not of requests: the SDK retries it as if it
+	// were throttling, but waiting does not help.
+	"LimitExceededException": quota,
+
+	"InternalServiceError": broken, "InternalServiceErrorException": broken, "InternalFailure": broken,
+	"InternalError": broken, "ServiceUnavailable": broken, "ServiceUnavailableException": broken,
+	"RequestTimeout": broken, "RequestTimeoutException": broken, "IDPCommunicationError": broken,
+}
+
+// classify returns the class of a failed operation and what to print of it; ""
+// leaves the choice to keyprovider.Error.
+func classify(permission string, err error) (class error, text string) {
+	prefix := ""
+	if failed, ok := errors.AsType[*credentialsError](err); ok {
+		if _, api := errors.AsType[smithy.APIError](err); !api {
+			return classifyCredentials(failed)
+		}
+		// STS answered, or another service that gives credentials.
+		prefix, permission = "no AWS credentials: ", "its role (sts:AssumeRole and the role's trust policy)"
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		if k := codes[api.ErrorCode()]; k != unknown {
+			class, text = explain(k, permission, api)
+			return class, prefix + api.ErrorCode() + ": " + text
+		}
+	}
+	if ours, ok := errors.AsType[*timeoutError](err); ok {
+		return keyprovider.ErrUnavailable, ours.Error()
+	}
+	return classifyTransport(err)
+}
+
+// noCode is the SDK's code for an answer that has none.
+const noCode = "UnknownError"
+
+// explain says what an error of this kind means and what to do about it.
+func explain(k kind, permission string, api smithy.APIError) (class error, text string) {
+	switch k {
+	case forbidden:
+		if strings.Contains(strings.ToLower(api.ErrorMessage()), "kms") {
+			return keyprovider.ErrDenied, "grant kms:Decrypt on the KMS key of the secret"
+		}
+		return keyprovider.ErrDenied, "grant " + permission
+	case badIdentity:
+		return keyprovider.ErrDenied, "AWS does not accept the credentials: check which ones the SDK finds"
+	case expired:
+		return keyprovider.ErrDenied, "the AWS credentials have expired and no new ones were found"
+	case skewed:
+		return keyprovider.ErrDenied, "AWS does not accept the signature: check this machine's clock and the secret access key"
+	case missing:
+		return keyprovider.ErrNotFound, "no such secret in this region and account, or no such version of it"
+	case noQueue:
+		return keyprovider.ErrNotFound, "no such queue"
+	case conflict:
+		// Only the text tells this case from others. It decides the class and
+		// is not printed.
+		if m := api.ErrorMessage(); strings.Contains(m, "deletion") || strings.Contains(m, "deleted") {
+			return keyprovider.ErrNotFound, "the secret is marked for deletion: restore it (secretsmanager:RestoreSecret), or name another"
+		}
+		return keyprovider.ErrInvalid, "the secret's state does not allow this operation"
+	case malformed:
+		return keyprovider.ErrInvalid, "AWS does not accept a parameter: check the secret's name, stage and version"
+	case undecryptable:
+		return keyprovider.ErrUnavailable, "KMS cannot use the key of the secret: check that it is enabled"
+	case throttled:
+		return keyprovider.ErrUnavailable, "the account's or the service's request rate is used up"
+	case quota:
+		return keyprovider.ErrDenied, "a quota of Secrets Manager is used up, such as that of versions"
+	default:
+		return keyprovider.ErrUnavailable, "the service failed"
+	}
+}
+
+// classifyCredentials is for failures before any service answered. A source
+// of credentials that does not answer may do so later; one that is not there
+// must be set up.
+func classifyCredentials(err error) (class error, text string) {
+	if isNetwork(err) {
+		return keyprovider.ErrUnavailable, "no AWS credentials: their source (instance metadata, container or token service) does not answer; outside AWS set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	}
+	return keyprovider.ErrDenied, "no AWS credentials: give the workload a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+}
+
+// classifyTransport is for what is no known error of a service.
+func classifyTransport(err error) (class error, text string) {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return keyprovider.ErrUnavailable, "the endpoint's host name cannot be resolved: check the region and the network"
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return keyprovider.ErrUnavailable, "the endpoint's certificate is not trusted: set AWS_CA_BUNDLE if a proxy stands between"
+	}
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || response.Response == nil {
+		return keyprovider.ErrUnavailable, ""
+	}
+	status := response.HTTPStatusCode()
+	class = keyprovider.ErrUnavailable
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		class = keyprovider.ErrDenied
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != noCode {
+		return class, "" // keyprovider.Error prints the code
+	}
+	return class, "HTTP " + strconv.Itoa(status) + " without an answer of AWS: check the endpoint and what stands before it"
+}
+
+// isNetwork reports whether err is one of reaching something.
+func isNetwork(err error) bool {
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*smithy.CanceledError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*timeoutError](err); ok {
+		return true
+	}
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.Response != nil {
+		return response.HTTPStatusCode() >= 500
+	}
+	_, ok := errors.AsType[*smithyhttp.RequestSendError](err)
+	return ok
+}
