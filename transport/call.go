@@ -2,7 +2,7 @@ package transport
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 
@@ -28,7 +28,7 @@ func (c *call) do() (*http.Response, error) {
 	}
 	if err != nil {
 		closeBody(c.req)
-		return nil, fmt.Errorf("transport: no key for the request: %w", err)
+		return nil, &keyError{err}
 	}
 	cred := c.creds.of(key, c.scheme)
 	resp, err := c.attempt(cred, c.req.Body, 0)
@@ -94,3 +94,13 @@ func (c *call) bodyAgain() (io.ReadCloser, bool) {
 	body, err := c.req.GetBody()
 	return body, err == nil
 }
+
+// keyError is the failure of a call for which there was no key. It is a
+// net.Error, as the errors of other causes are: whoever waited for a key until
+// the deadline has met a timeout, and http.Client asks by that method.
+type keyError struct{ err error }
+
+func (e *keyError) Error() string   { return "transport: no key for the request: " + e.err.Error() }
+func (e *keyError) Unwrap() error   { return e.err }
+func (e *keyError) Timeout() bool   { return errors.Is(e.err, context.DeadlineExceeded) }
+func (e *keyError) Temporary() bool { return e.Timeout() }

@@ -90,7 +90,7 @@ func newSettings(opts *Options) (*settings, error) {
 	if s.origins, err = parseOrigins(opts.Origins); err != nil {
 		return nil, err
 	}
-	if s.routes, err = parseRoutes(opts.Routes); err != nil {
+	if s.routes, err = parseRoutes(opts.Routes, s.origins); err != nil {
 		return nil, err
 	}
 	if err := s.scheme.check(); err != nil {

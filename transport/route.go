@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,12 +22,15 @@ type routes []*http.ServeMux
 // own where a path is not clean, or lacks a slash.
 type allowed struct{ http.Handler }
 
-func parseRoutes(patterns []string) (routes, error) {
+func parseRoutes(patterns []string, list origins) (routes, error) {
 	var rs routes
 	for i, p := range patterns {
-		alone := http.NewServeMux()
+		entry, alone := "Options.Routes["+strconv.Itoa(i)+"]", http.NewServeMux()
 		if !register(alone, p) {
-			return nil, invalid("Options.Routes[" + strconv.Itoa(i) + "] is not a pattern of http.ServeMux such as \"POST /v1/chat/completions\"")
+			return nil, invalid(entry + " is not a pattern of http.ServeMux such as \"POST /v1/chat/completions\"")
+		}
+		if !hostAmong(p, list) {
+			return nil, invalid(entry + " begins with a host that Options.Origins does not have: begin the path with a slash")
 		}
 		if len(rs) == 0 || !register(rs[len(rs)-1], p) {
 			rs = append(rs, alone)
@@ -41,6 +45,17 @@ func register(mux *http.ServeMux, pattern string) (ok bool) {
 	defer func() { ok = recover() == nil }()
 	mux.Handle(pattern, allowed{})
 	return
+}
+
+// hostAmong reports whether the host of a pattern, if it has one, is that of an
+// allowed origin. "v1/models" is a valid pattern, of a host "v1", that would
+// silently match nothing.
+func hostAmong(pattern string, list origins) bool {
+	if i := strings.IndexAny(pattern, " \t"); i >= 0 { // the method comes first
+		pattern = strings.TrimLeft(pattern[i:], " \t")
+	}
+	host, _, _ := strings.Cut(pattern, "/")
+	return host == "" || slices.ContainsFunc(list, func(o *origin) bool { return host == o.hostname() })
 }
 
 // allow reports whether a request to an allowed origin matches.
@@ -60,6 +75,9 @@ func (rs routes) allow(req *http.Request, o *origin) bool {
 		Method: method,
 		Host:   o.host,
 		URL:    &url.URL{Host: o.host, Path: req.URL.Path, RawPath: req.URL.RawPath},
+	}
+	if probe.URL.Path == "" {
+		probe.URL.Path = "/" // as it is sent
 	}
 	for _, mux := range rs {
 		if h, _ := mux.Handler(probe); h == (allowed{}) {
