@@ -110,10 +110,10 @@ func (o *owner) swap(c *held, now instant) {
 		old.trialAt = now
 	}
 	o.serving = c
-	c.servedAt, c.invalid, c.probationEnds = now, false, never
+	c.servedAt, c.refused, c.invalid, c.probationEnds = now, false, false, never
 	o.forced = false
 	o.expiredSaid, o.statedSaid = false, false
-	o.event(SourceEvent{Kind: EventSwapped, Key: c.key, PreviousKey: old.key})
+	o.event(SourceEvent{Kind: EventSwapped, Key: c.key, PreviousKey: old.key, Trial: c.trials > 0})
 	o.publish(now)
 }
 

@@ -48,6 +48,10 @@ type SourceEvent struct {
 	// Key is the key concerned, PreviousKey the one that it replaced; nil where
 	// the kind concerns none.
 	Key, PreviousKey *keyprovider.Key
+	// Trial: a key that the service refused before is tried again, or was in
+	// vain. Such events repeat, at growing intervals, until the key is accepted
+	// or the overlap ends; they are logged at the debug level.
+	Trial bool
 	// Err is the cause of a failure.
 	Err error
 	// Dropped is how many events before this one were dropped because OnEvent

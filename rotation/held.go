@@ -13,12 +13,12 @@ type held struct {
 	expiresAt instant
 	servedAt  instant // when it was last swapped in
 
-	// accepted: the service took it at least once. refused: the service
-	// refused it and has not accepted it since. invalid: Validate refused it.
+	// accepted: the service took it at least once. refused: the service refused
+	// it since it was last swapped in or accepted. invalid: Validate refused it.
 	accepted, refused, invalid bool
 
-	// trialAt is when a key that does not serve is tried, next time; trials
-	// counts the tries that failed, which spaces them.
+	// trialAt is when a key that does not serve is tried next; trials counts the
+	// refusals since it was last accepted, which spaces the trials.
 	trialAt instant
 	trials  int
 

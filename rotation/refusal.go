@@ -54,7 +54,7 @@ func (o *owner) markRefused(h *held, now instant) {
 	h.fail(now)
 	o.refused.remember(h.key, h.trials)
 	if first {
-		o.event(SourceEvent{Kind: EventRefused, Key: h.key})
+		o.event(SourceEvent{Kind: EventRefused, Key: h.key, Trial: h.trials > 1})
 	}
 }
 
@@ -96,12 +96,13 @@ func (o *owner) pending(w *rejectWaiter, now instant) bool {
 	if c := o.candidate; c != nil && o.opts.Validate != nil {
 		return o.validating != nil || inTime(c.trialAt)
 	}
+	if o.failure != nil && reason(o.failure) == unreachable {
+		return false // the store is known to be down; the fetch goes on without the call
+	}
 	if f := o.fetching; f != nil && f.unconditional {
 		return true
 	}
-	// While the store is known to be down, the fetch goes on without the call.
-	down := o.failure != nil && reason(o.failure) == unreachable
-	return o.forced && !down && o.abandoned < maxAbandoned && inTime(later(later(now, o.forcedFloor, now), o.floor, now))
+	return o.forced && o.abandoned < maxAbandoned && inTime(later(later(now, o.forcedFloor, now), o.floor, now))
 }
 
 // instead decides which key a refused call tries, now that it waits no longer.
@@ -110,11 +111,11 @@ func (o *owner) instead(refused *keyprovider.Key, now instant) answer {
 	switch {
 	case o.serves(now) && !h.key.Equal(refused):
 		// An earlier call in line has moved on already.
-	case c != nil && !c.invalid && c.offerable(now):
+	case c != nil && !c.invalid && c.offerable(now) && !c.key.Equal(refused):
 		o.swap(c, now)
-	case o.canFallBack(now):
+	case o.canFallBack(now) && !o.previous.key.Equal(refused):
 		o.fallBack(now)
-	case c != nil && !c.expired(now):
+	case c != nil && !c.expired(now) && !c.key.Equal(refused):
 		// The last resort: what the store names, though Validate or the
 		// service did not want it before. The serving key is no better.
 		o.swap(c, now)
@@ -129,12 +130,12 @@ func (o *owner) instead(refused *keyprovider.Key, now instant) answer {
 func (o *owner) fallBack(now instant) {
 	bad, p := o.serving, o.previous
 	o.serving, o.previous = p, nil
-	p.servedAt = now
+	p.servedAt, p.refused = now, false
 	bad.probationEnds = p.overlapEnds
 	if o.candidate == nil {
 		o.candidate = bad
 	}
-	o.event(SourceEvent{Kind: EventFellBack, Key: p.key, PreviousKey: bad.key})
+	o.event(SourceEvent{Kind: EventFellBack, Key: p.key, PreviousKey: bad.key, Trial: bad.trials > 1})
 	o.publish(now)
 }
 

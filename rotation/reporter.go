@@ -140,6 +140,9 @@ func (r *reporter) log(e SourceEvent) {
 	case EventExpired:
 		level = slog.LevelError
 	}
+	if e.Trial {
+		level = slog.LevelDebug
+	}
 	attrs := []slog.Attr{slog.String("provider", e.Provider)}
 	if e.Key != nil {
 		attrs = append(attrs, slog.Any("key", e.Key))

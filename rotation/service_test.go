@@ -164,3 +164,11 @@ func (e *events) count(kind rotation.EventKind) (n int) {
 	}
 	return n
 }
+
+// expiring returns a context that ends after d.
+func expiring(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}

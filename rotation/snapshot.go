@@ -28,7 +28,7 @@ func (o *owner) publish(now instant) {
 	next := snapshot{err: o.unusable(now)}
 	if h := o.serving; h != nil && next.err == nil && !h.expiresAt.due(now) {
 		next.key = h.key
-		next.settled = h.accepted && !h.refused
+		next.settled = h.accepted && h.trials == 0
 		next.refused = h.refused
 	}
 	last := o.source.snapshot.Load()

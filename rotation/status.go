@@ -133,7 +133,7 @@ func (o *owner) publishStatus(now instant) {
 	}
 	if h := o.serving; h != nil {
 		next.Version, next.Fingerprint, next.Info = h.key.Version(), h.key.Fingerprint(), h.key.Info()
-		next.AdoptedAt, next.Accepted = h.servedAt.wall, h.accepted && !h.refused
+		next.AdoptedAt, next.Accepted = h.servedAt.wall, h.accepted && h.trials == 0
 	}
 	if o.candidate != nil {
 		next.Candidate = o.candidate.key.Version()
@@ -162,8 +162,8 @@ func (o *owner) degraded(now instant) []Degradation {
 		switch {
 		case h.expired(now):
 			add("expired", o.about(h, "has expired", keyprovider.ErrExpired))
-		case h.refused:
-			add("refused", o.about(h, "is refused by the service, and there is no other", keyprovider.ErrNoReplacement))
+		case h.trials > 0:
+			add("refused", o.about(h, "was refused by the service, and there is no better one", keyprovider.ErrNoReplacement))
 		}
 		if now.at(h.key.Info().StatedExpiry).due(now) {
 			add("stated expiry", o.about(h, "is past the expiry stored beside it: rotate it", nil))
