@@ -174,11 +174,10 @@ func classifyTransport(err error) (class error, text string) {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return keyprovider.ErrUnavailable, "the endpoint's certificate is not trusted: set AWS_CA_BUNDLE if a proxy stands between"
 	}
-	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
-	if !ok || response.Response == nil {
+	status := statusOf(err)
+	if status == 0 {
 		return keyprovider.ErrUnavailable, ""
 	}
-	status := response.HTTPStatusCode()
 	class = keyprovider.ErrUnavailable
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
 		class = keyprovider.ErrDenied
@@ -200,9 +199,19 @@ func isNetwork(err error) bool {
 	if _, ok := errors.AsType[*timeoutError](err); ok {
 		return true
 	}
-	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.Response != nil {
-		return response.HTTPStatusCode() >= 500
+	if status := statusOf(err); status != 0 {
+		return status >= http.StatusInternalServerError
 	}
 	_, ok := errors.AsType[*smithyhttp.RequestSendError](err)
 	return ok
+}
+
+// statusOf returns the HTTP status of the answer that err is about, 0 if there
+// was no answer.
+func statusOf(err error) int {
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || response.Response == nil || response.Response.Response == nil {
+		return 0
+	}
+	return response.HTTPStatusCode()
 }

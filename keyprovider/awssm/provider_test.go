@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -223,6 +225,40 @@ func TestFetchCredentialsHang(t *testing.T) {
 	}
 	if got := f.took(); got != "" {
 		t.Errorf("took %q, want no call", got)
+	}
+}
+
+// The instance metadata service accepts the connection and says nothing, as on
+// a machine whose hop limit keeps a container from it.
+func TestFetchInstanceMetadataHangs(t *testing.T) {
+	done := make(chan struct{})
+	imds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-done
+		w.WriteHeader(http.StatusNotFound) // no role is attached
+	}))
+	t.Cleanup(imds.Close)
+	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "",
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT": imds.URL} {
+		t.Setenv(name, value)
+	}
+	p := newFake(t).provide(t, &Options{Timeout: 100 * time.Millisecond})
+	start := time.Now()
+	_, err := p.Fetch(t.Context(), "")
+	if !errors.Is(err, keyprovider.ErrUnavailable) || !strings.Contains(err.Error(), "no AWS credentials: their source") {
+		t.Errorf("got %v, want ErrUnavailable: no AWS credentials", err)
+	}
+	// The SDK's own limit is five seconds.
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("took %v, want 100ms", took)
+	}
+
+	// Later fetches join the SDK's search, which goes on, and learn its end.
+	close(done)
+	for errors.Is(err, keyprovider.ErrUnavailable) && t.Context().Err() == nil {
+		_, err = p.Fetch(t.Context(), "")
+	}
+	if !errors.Is(err, keyprovider.ErrDenied) || !strings.Contains(err.Error(), "give the workload a role") {
+		t.Errorf("got %v, want ErrDenied: no AWS credentials", err)
 	}
 }
 
