@@ -96,6 +96,7 @@ func newSettings(opts *Options) (*settings, error) {
 	if err := s.scheme.check(); err != nil {
 		return nil, err
 	}
+	s.scheme = s.scheme.canonical()
 	if s.base == nil {
 		s.base = http.DefaultTransport
 	}

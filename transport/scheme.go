@@ -15,7 +15,7 @@ import (
 // is [Bearer].
 type Scheme struct {
 	kind schemeKind
-	name string // canonical header name, or query parameter
+	name string // header or query parameter, as given
 }
 
 type schemeKind uint8
@@ -33,9 +33,7 @@ func Bearer() Scheme { return Scheme{} }
 // Header writes the bare key in a header of its own: "api-key" for Azure OpenAI,
 // "x-api-key" for Anthropic, "x-goog-api-key" for Gemini. A name that cannot be
 // used is an error of [New].
-func Header(name string) Scheme {
-	return Scheme{headerScheme, textproto.CanonicalMIMEHeaderKey(name)}
-}
+func Header(name string) Scheme { return Scheme{headerScheme, name} }
 
 // Query writes the key in a query parameter, in place of any that the URL has
 // under the same name. It exists for services that take nothing else: OpenAI is
@@ -44,8 +42,17 @@ func Header(name string) Scheme {
 // service's own network and the service's access log see it.
 func Query(name string) Scheme { return Scheme{queryScheme, name} }
 
-// header returns the canonical name of the header that carries the key, "" for
-// Query.
+// canonical returns the scheme with a header's name as net/http writes it. The
+// name was kept as it was given until it was checked: the canonical form of a
+// pasted key no longer looks like one.
+func (s Scheme) canonical() Scheme {
+	if s.kind == headerScheme {
+		s.name = textproto.CanonicalMIMEHeaderKey(s.name)
+	}
+	return s
+}
+
+// header returns the name of the header that carries the key, "" for Query.
 func (s Scheme) header() string {
 	switch s.kind {
 	case bearerScheme:

@@ -2,7 +2,9 @@ package transport
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 )
 
 // maskTrace returns ctx such that a caller's httptrace does not see the key.
@@ -11,19 +13,26 @@ import (
 // that is given headers.
 func (s *settings) maskTrace(ctx context.Context, cred *credential) context.Context {
 	trace := httptrace.ContextClientTrace(ctx)
-	if cred == nil || trace == nil || trace.WroteHeaderField == nil {
+	if cred == nil || trace == nil || trace.WroteHeaderField == nil && trace.Got1xxResponse == nil {
 		return ctx
 	}
-	wrote, own := trace.WroteHeaderField, s.scheme.header()
 	masked := *trace
-	masked.WroteHeaderField = func(name string, values []string) {
-		switch {
-		case carriesKey(name, own):
-			values = []string{mask}
-		case s.scheme.kind == queryScheme && name == ":path" && len(values) == 1:
-			values = []string{scrub(values[0], cred.key.Reveal())}
+	if wrote, own := trace.WroteHeaderField, s.scheme.header(); wrote != nil {
+		masked.WroteHeaderField = func(name string, values []string) {
+			switch {
+			case carriesKey(name, own):
+				values = []string{mask}
+			case s.scheme.kind == queryScheme && name == ":path" && len(values) == 1: // HTTP/2
+				values = []string{scrub(values[0], cred.key.Reveal())}
+			}
+			wrote(name, values)
 		}
-		wrote(name, values)
+	}
+	if got := trace.Got1xxResponse; got != nil && s.scheme.kind == queryScheme {
+		masked.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
+			s.scrubHeader(http.Header(h), cred)
+			return got(code, h)
+		}
 	}
 	return tracedContext{ctx, &masked}
 }
