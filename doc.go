@@ -6,16 +6,16 @@
 // holds it and swaps it when the store's changes, and a transport puts the key
 // of the moment on each request:
 //
-//	provider, err := env.New("OPENAI_API_KEY", nil)
-//	keys, err := rotation.NewSource(ctx, provider, nil)
-//	httpClient, err := transport.NewClient(keys, nil)
+//		provider, err := env.New("OPENAI_API_KEY", nil)
+//		keys, err := rotation.NewSource(ctx, provider, nil)
+//		httpClient, err := transport.NewClient(keys, nil)
 //
-//   - Package keyprovider is the contract of a provider, with [Open] for places
-//     that come from configuration. A backend is a package below it.
-//   - Package rotation holds the key: rotation.Source.
-//   - Package transport is the http.RoundTripper.
-//   - Package keyprovider/keyprovidertest helps to test what uses keys, and holds
-//     the conformance suite for providers.
+//	  - Package keyprovider is the contract of a provider, with keyprovider.Open for
+//	    places that come from configuration. A backend is a package below it.
+//	  - Package rotation holds the key: rotation.Source.
+//	  - Package transport is the http.RoundTripper.
+//	  - Package keyprovider/keyprovidertest helps to test what uses keys, and holds
+//	    the conformance suite for providers.
 //
 // # Rotation model
 //
@@ -53,6 +53,4 @@
 // Before version 1.0 a minor version may break what is not about the eight
 // promises of CONTRIBUTING.md; the changelog says so. The two newest Go releases
 // are supported.
-//
-// [Open]: https://pkg.go.dev/github.com/keybearer/keybearer/keyprovider#Open
 package keybearer

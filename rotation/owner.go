@@ -121,7 +121,7 @@ func (o *owner) sleep(now instant) time.Duration {
 	next := now.after(maxSleep)
 	for _, i := range []instant{
 		o.fetchAt(now), o.fetchDeadline(), o.validateDeadline(), o.trialAt(), o.watchAt(),
-		o.staleAt(), o.deniedUntil(), o.expiryAt(), o.probationEnd(), o.rejectDeadline(now),
+		o.staleAt(), o.deniedUntil(), o.expiryAt(), o.probationEnd(), o.rejectDeadline(),
 	} {
 		// What is due and still not done waits for something else than time.
 		if !i.isNever() && !i.due(now) {

@@ -73,6 +73,11 @@ func (o *owner) canFallBack(now instant) bool {
 // answerRejects answers every refused call for which nothing is to be waited
 // for any more.
 func (o *owner) answerRejects(now instant) {
+	// Deadlines are in order of arrival: if the first call waits, all do. A
+	// hundred thousand that wait are not looked at one by one at each step.
+	if len(o.rejects) == 0 || !o.serves(now) && o.pending(o.rejects[0], now) {
+		return
+	}
 	o.rejects = slices.DeleteFunc(o.rejects, func(w *rejectWaiter) bool {
 		h := o.serving
 		switch {
@@ -139,12 +144,12 @@ func (o *owner) fallBack(now instant) {
 	o.publish(now)
 }
 
-func (o *owner) rejectDeadline(now instant) instant {
-	next := never
-	for _, w := range o.rejects {
-		next = earlier(next, w.deadline, now)
+// rejectDeadline is that of the call that waits longest, the first in line.
+func (o *owner) rejectDeadline() instant {
+	if len(o.rejects) == 0 {
+		return never
 	}
-	return next
+	return o.rejects[0].deadline
 }
 
 // accept takes the report that the service accepted a key.

@@ -156,7 +156,11 @@ func (r *reporter) log(e SourceEvent) {
 	if e.Dropped > 0 {
 		attrs = append(attrs, slog.Int("dropped", e.Dropped))
 	}
-	r.logger.LogAttrs(context.Background(), level, "keybearer: key "+message[e.Kind], attrs...)
+	what := message[e.Kind]
+	if e.Kind == EventSwapped && e.PreviousKey == nil {
+		what = "fetched, the first one"
+	}
+	r.logger.LogAttrs(context.Background(), level, "keybearer: key "+what, attrs...)
 }
 
 // message says what happened, in the words that follow "key".

@@ -186,7 +186,9 @@ const closeWait = 5 * time.Second
 // closed. It returns the provider's error. Further calls wait for the first and
 // return the same.
 //
-// Close it after the last request has been sent; a server drains first.
+// Close it after the last request has been sent; a server drains first. OnEvent
+// may call it freely; a Fetch or a Validate that calls it is itself waited for,
+// and so takes the five seconds.
 func (s *Source) Close() error {
 	if s.closing == nil {
 		return nil // the zero Source
