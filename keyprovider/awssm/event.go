@@ -50,11 +50,11 @@ func parseEvent(body string) (labelUpdated, error) {
 	return labelUpdated{event.Resources, event.Detail.Name, event.Detail.LabelUpdated, event.Detail.VersionID}, nil
 }
 
-// concerns reports whether the event may mean another key for a holder of
-// version last. What the event leaves open counts as a change: a hint too many
+// concerns reports whether the event may mean another key in the secret under
+// the label. What the event leaves open counts as a change: a hint too many
 // costs one read.
-func (e labelUpdated) concerns(secret awsclient.Secret, stage, last string) bool {
-	if e.label != "" && e.label != stage || e.version != "" && e.version == last {
+func (e labelUpdated) concerns(secret awsclient.Secret, stage string) bool {
+	if e.label != "" && e.label != stage {
 		return false
 	}
 	if len(e.arns) == 0 {

@@ -1,6 +1,7 @@
 package awssm
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type fakeAWS struct {
 	calls    []string
 	inputs   []string // bodies of the requests
 	queue    []string
+	arrived  chan struct{} // closed when a message arrives
 	deleted  []string
 	hold     int // messages that cannot be deleted
 }
@@ -44,7 +46,7 @@ const (
 )
 
 func newFake(tb testing.TB) *fakeAWS {
-	f := &fakeAWS{versions: map[string]fakeVersion{}, stages: map[string]string{}, faults: map[string]http.HandlerFunc{}}
+	f := &fakeAWS{versions: map[string]fakeVersion{}, stages: map[string]string{}, faults: map[string]http.HandlerFunc{}, arrived: make(chan struct{})}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
 	tb.Cleanup(f.Close)
 	return f
@@ -61,6 +63,20 @@ func (f *fakeAWS) put(n int, value string, labels ...string) {
 	for _, label := range labels {
 		f.stages[label] = versionID(n)
 	}
+}
+
+func (f *fakeAWS) putBinary(n int, value []byte, label string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.versions[versionID(n)] = fakeVersion{binary: value, created: time.Unix(1_700_000_000+int64(n), 0).UTC()}
+	f.stages[label] = versionID(n)
+}
+
+// remove takes a label from the version that bears it.
+func (f *fakeAWS) remove(label string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.stages, label)
 }
 
 func (f *fakeAWS) move(label string, n int) {
@@ -85,6 +101,8 @@ func (f *fakeAWS) send(messages ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.queue = append(f.queue, messages...)
+	close(f.arrived)
+	f.arrived = make(chan struct{})
 }
 
 // took returns the calls since the last time, as "Get Describe".
@@ -122,8 +140,18 @@ func (f *fakeAWS) serve(w http.ResponseWriter, r *http.Request) {
 	fault := f.faults[operation]
 	f.mu.Unlock()
 	if fault != nil {
-		fault(w, r)
+		fault(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, body)))
 		return
+	}
+	f.answer(w, r, operation, body)
+}
+
+// bodyKey is where a fault finds the body, which was read already.
+type bodyKey struct{}
+
+func (f *fakeAWS) answer(w http.ResponseWriter, r *http.Request, operation string, body []byte) {
+	if operation == "ReceiveMessage" {
+		f.awaitMessage(r.Context())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,6 +176,19 @@ func (f *fakeAWS) serve(w http.ResponseWriter, r *http.Request) {
 		f.deleteBatch(w, body)
 	default:
 		answerError(w, 400, "UnknownOperationException", "")
+	}
+}
+
+// awaitMessage is SQS's long poll.
+func (f *fakeAWS) awaitMessage(ctx context.Context) {
+	f.mu.Lock()
+	empty, arrived := len(f.queue) == 0, f.arrived
+	f.mu.Unlock()
+	if empty {
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+		}
 	}
 }
 

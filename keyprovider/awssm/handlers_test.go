@@ -39,3 +39,16 @@ func (f *fakeAWS) recordScope(scope *string) http.HandlerFunc {
 		f.get(w, []byte(`{"SecretId":"`+secretARN+`","VersionStage":"AWSCURRENT"}`))
 	}
 }
+
+// resume answers nothing until done is closed, and then as it should.
+func (f *fakeAWS) resume(done <-chan struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-done:
+			_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+			body, _ := r.Context().Value(bodyKey{}).([]byte)
+			f.answer(w, r, operation, body)
+		}
+	}
+}

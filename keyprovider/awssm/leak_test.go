@@ -36,9 +36,9 @@ func TestKeyIsNeverShown(t *testing.T) {
 		return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b"}, nil
 	})
 	client := secretsmanager.New(secretsmanager.Options{Region: "eu-west-1", BaseEndpoint: aws.String(f.URL), Credentials: creds,
-		ClientLogMode: everything, Logger: logging.NewStandardLogger(&sdk)})
+		ClientLogMode: everything, Logger: logging.NewStandardLogger(&sdk), RetryMaxAttempts: 1})
 	queue := sqs.New(sqs.Options{Region: "eu-west-1", BaseEndpoint: aws.String(f.URL), Credentials: creds,
-		ClientLogMode: everything, Logger: logging.NewStandardLogger(&sdk)})
+		ClientLogMode: everything, Logger: logging.NewStandardLogger(&sdk), RetryMaxAttempts: 1})
 	if _, err := client.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(secretName), VersionStage: aws.String("AWSCURRENT")}); err != nil {
 		t.Fatal(err)
 	}

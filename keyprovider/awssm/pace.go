@@ -10,8 +10,11 @@ import (
 const (
 	firstBackoff = time.Second
 	maxBackoff   = time.Minute
-	maxEchoes    = 4
 )
+
+// echoes are when, after an event, to hint again as long as its version has
+// not been seen.
+var echoes = []time.Duration{1 * time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second}
 
 // pace says when Watch may act. It outlives one Watch, because a caller that
 // watches again at once must find it slowed down.
@@ -19,7 +22,19 @@ type pace struct {
 	mu       sync.Mutex
 	failures int    // of receiving, in a row
 	awaited  string // the version that the latest event named, until it is held
-	echoes   int    // how often its hint was given again
+	since    time.Time
+	next     chan struct{} // closed at the next event; nil while nobody waits
+}
+
+// news returns the version that the latest event named, "" if it named none or
+// was long ago, and what is closed at the next event.
+func (p *pace) news() (latest string, next <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next == nil {
+		p.next = make(chan struct{})
+	}
+	return p.awaited, p.next
 }
 
 func (p *pace) failed() {
@@ -49,12 +64,17 @@ func (p *pace) backoff() time.Duration {
 	return span/2 + rand.N(span/2)
 }
 
-// announced notes the version that an event named, "" if it named none.
-func (p *pace) announced(version string) {
+// announce tells who watches of an event and the version that it names, "" if
+// it names none.
+func (p *pace) announce(version string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if version != p.awaited {
-		p.awaited, p.echoes = version, 0
+		p.awaited, p.since = version, time.Now()
+	}
+	if p.next != nil {
+		close(p.next)
+		p.next = nil
 	}
 }
 
@@ -63,12 +83,17 @@ func (p *pace) announced(version string) {
 func (p *pace) echo(last string) (time.Duration, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.awaited == "" || p.awaited == last || p.echoes == maxEchoes {
-		p.awaited = ""
+	if p.awaited == "" || p.awaited == last {
 		return 0, false
 	}
-	p.echoes++
-	return firstBackoff << (p.echoes - 1), true
+	elapsed := time.Since(p.since)
+	for _, at := range echoes {
+		if elapsed < at {
+			return at - elapsed, true
+		}
+	}
+	p.awaited = ""
+	return 0, false
 }
 
 // sleep waits for d, or returns the context's error.

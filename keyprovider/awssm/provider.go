@@ -23,7 +23,8 @@ type Provider struct {
 	// plain: the caller may read the secret but not describe it.
 	plain atomic.Bool
 
-	pace pace // of Watch
+	pace     pace          // of Watch
+	receiver chan struct{} // holds one: the Watch that receives
 }
 
 var (
@@ -49,7 +50,7 @@ func New(ctx context.Context, secret string, opts *Options) (*Provider, error) {
 	if err := o.check(parsed); err != nil {
 		return nil, invalid(err)
 	}
-	p := &Provider{secret: parsed, options: o.withDefaults(), client: o.Client, queue: o.Queue}
+	p := &Provider{secret: parsed, options: o.withDefaults(), client: o.Client, queue: o.Queue, receiver: make(chan struct{}, 1)}
 	p.name = name(parsed, o)
 	if err := p.connect(ctx); err != nil {
 		return nil, invalid(err)

@@ -23,11 +23,12 @@ const (
 // Watch implements keyprovider.Watcher. It returns nil once the queue brings
 // the event that the label moved to another version than last. Messages of
 // other secrets and other labels are deleted and ignored; so is what is no such
-// event, with a line in the log.
+// event, with a line in the log. Any number may watch: one of them receives,
+// and an event is a hint to all.
 //
 // Secrets Manager is eventually consistent, and its event may be faster than
-// its answers: as long as Watch is called with another last than the version
-// that the event announced, it returns nil again, after 1, 2, 4 and 8 seconds.
+// its answers: while Watch is called with another last than the version that
+// the event announced, it returns nil again 1, 3, 7 and 15 seconds after it.
 //
 // After an error of the queue the next Watch waits before it asks again, longer
 // with every failure in a row, up to a minute: a caller need not.
@@ -39,36 +40,58 @@ func (p *Provider) Watch(ctx context.Context, last keyprovider.Version) error {
 		<-ctx.Done()
 		return p.watchEnded(ctx)
 	}
+	_, next := p.pace.news()
 	if wait, again := p.pace.echo(string(last)); again {
 		if sleep(ctx, wait) != nil {
 			return p.watchEnded(ctx)
 		}
 		return nil
 	}
-	if sleep(ctx, p.pace.backoff()) != nil {
-		return p.watchEnded(ctx)
-	}
 	for {
-		start := time.Now()
-		messages, err := p.receive(ctx)
-		switch {
-		case ctx.Err() != nil:
+		select {
+		case <-ctx.Done():
 			return p.watchEnded(ctx)
-		case err != nil:
-			p.pace.failed()
-			return awsclient.Error(p.name+" (queue)", "sqs:ReceiveMessage on the queue", err)
-		}
-		p.pace.received()
-		if p.take(ctx, messages, last) {
-			return nil
-		}
-		// A server that does not wait for messages must not make this spin.
-		if pause := firstBackoff - time.Since(start); pause > 0 && len(messages) == 0 {
-			if sleep(ctx, pause) != nil {
-				return p.watchEnded(ctx)
+		case <-next: // another Watch has received an event
+			var latest string
+			if latest, next = p.pace.news(); latest != string(last) {
+				return nil
+			}
+		case p.receiver <- struct{}{}:
+			changed, err := p.listen(ctx, last)
+			<-p.receiver
+			if err != nil || changed {
+				return err
 			}
 		}
 	}
+}
+
+// listen receives once, after the pause that earlier failures call for, and
+// reports whether the key may have changed since last.
+func (p *Provider) listen(ctx context.Context, last keyprovider.Version) (bool, error) {
+	if sleep(ctx, p.pace.backoff()) != nil {
+		return false, p.watchEnded(ctx)
+	}
+	start := time.Now()
+	messages, err := p.receive(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return false, p.watchEnded(ctx)
+	case err != nil:
+		p.pace.failed()
+		return false, awsclient.Error(p.name+" (queue)", "sqs:ReceiveMessage on the queue", err)
+	}
+	p.pace.received()
+	if p.take(ctx, messages, last) {
+		return true, nil
+	}
+	// A server that does not wait for messages must not make this spin.
+	if pause := firstBackoff - time.Since(start); pause > 0 && len(messages) == 0 {
+		if sleep(ctx, pause) != nil {
+			return false, p.watchEnded(ctx)
+		}
+	}
+	return false, nil
 }
 
 func (p *Provider) watchEnded(ctx context.Context) error {
@@ -100,9 +123,9 @@ func (p *Provider) take(ctx context.Context, messages []types.Message, last keyp
 				slog.String("message_id", aws.ToString(m.MessageId)))
 			continue
 		}
-		if event.concerns(p.secret, p.options.Stage, string(last)) {
-			p.pace.announced(event.version)
-			changed = true
+		if event.concerns(p.secret, p.options.Stage) {
+			p.pace.announce(event.version)
+			changed = changed || event.version == "" || event.version != string(last)
 		}
 	}
 	if err := p.delete(ctx, messages); err != nil && ctx.Err() == nil {

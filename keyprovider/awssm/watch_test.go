@@ -196,6 +196,43 @@ func TestWatchEchoesUntilTheVersionIsSeen(t *testing.T) {
 	})
 }
 
+func TestWatchByMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		p := watched(t, q, &bytes.Buffer{})
+		const hinted, unaware = 8, 2
+		done := make(chan error, hinted+unaware)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range hinted {
+			go func() { done <- p.Watch(ctx, keyprovider.Version(versionID(1))) }()
+		}
+		for range unaware {
+			go func() { done <- p.Watch(ctx, keyprovider.Version(versionID(2))) }()
+		}
+		synctest.Wait()
+		if received, _ := q.counts(); received != 1 {
+			t.Errorf("%d receive at one time, want 1", received)
+		}
+		q.send(eventFor(secretARN, secretName, "AWSCURRENT", versionID(2)))
+		synctest.Wait()
+		if got := len(done); got != hinted {
+			t.Errorf("%d were hinted, want the %d that hold another version", got, hinted)
+		}
+		for range hinted {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		cancel()
+		for range unaware {
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, want context.Canceled", err)
+			}
+		}
+	})
+}
+
 func TestWatchBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
@@ -312,7 +349,7 @@ func FuzzParseEvent(f *testing.F) {
 			}
 			return
 		}
-		if event.concerns(p.secret, "AWSCURRENT", "") && !strings.Contains(body, "openai") && !strings.Contains(body, `\u`) {
+		if event.concerns(p.secret, "AWSCURRENT") && !strings.Contains(body, "openai") && !strings.Contains(body, `\u`) {
 			t.Errorf("%q concerns %v", body, p)
 		}
 	})
