@@ -1,0 +1,137 @@
+package vaultlogin
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/keybearer/keybearer/keyprovider"
+)
+
+// Named returns err with the name of the provider or store. It is nil for nil.
+func Named(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*keyprovider.Error](err); ok {
+		return &keyprovider.Error{Provider: name, Class: e.Class, Err: e.Err}
+	}
+	return &keyprovider.Error{Provider: name, Class: keyprovider.Class(err), Err: err}
+}
+
+// Fail turns what the SDK returned into an error with a class and a text that
+// holds nothing of the SDK's or the server's, which may repeat what they were
+// given. doing begins the text: "reading secret/data/openai".
+func Fail(ctx context.Context, doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return &keyprovider.Error{Class: keyprovider.ErrUnavailable, Err: keyprovider.Reason(doing+": "+ctx.Err().Error(), ctx.Err())}
+	}
+	if e, ok := errors.AsType[*keyprovider.Error](err); ok {
+		return e
+	}
+	class, why := keyprovider.ErrUnavailable, ""
+	if e, ok := errors.AsType[*api.ResponseError](err); ok {
+		class, why = status(e)
+	} else {
+		class, why = unanswered(err)
+	}
+	return &keyprovider.Error{Class: class, Err: keyprovider.Reason(doing+": "+why, err)}
+}
+
+// Status returns the HTTP status of the answer that err stands for, or 0.
+func Status(err error) int {
+	if e, ok := errors.AsType[*api.ResponseError](err); ok {
+		return e.StatusCode
+	}
+	return 0
+}
+
+// says reports whether one of the server's messages contains text. What the
+// server says is looked at, never repeated.
+func says(e *api.ResponseError, text string) bool {
+	return slices.ContainsFunc(e.Errors, func(s string) bool { return strings.Contains(strings.ToLower(s), text) })
+}
+
+// status gives the class of an answer and what it means.
+func status(e *api.ResponseError) (class error, why string) {
+	code := e.StatusCode
+	http := func(text string) string { return fmt.Sprintf("%s (HTTP %d)", text, code) }
+	switch {
+	case code == 400 && says(e, "missing client token"):
+		return keyprovider.ErrDenied, http("the request bore no token: set VAULT_TOKEN, choose a way to log in, or point VAULT_ADDR at a Vault Agent or Proxy with auto-auth")
+	case code == 400:
+		return keyprovider.ErrInvalid, http("the server does not understand the request")
+	case code == 401 || code == 403:
+		return keyprovider.ErrDenied, http("the policy does not grant it, or the token is not valid any more")
+	case code == 404:
+		return keyprovider.ErrNotFound, http("there is nothing")
+	case code == 405:
+		return keyprovider.ErrInvalid, http("this path cannot be used so")
+	case code == 412:
+		return keyprovider.ErrUnavailable, http("the standby has not caught up yet")
+	case code == 429:
+		return keyprovider.ErrUnavailable, http("a quota of the server is used up")
+	case code == 472:
+		return keyprovider.ErrUnavailable, http("the server is a disaster recovery secondary")
+	case code == 473:
+		return keyprovider.ErrUnavailable, http("the server is a performance standby")
+	case code == 501:
+		return keyprovider.ErrUnavailable, http("the server is not initialized")
+	case code == 503 && says(e, "sealed"):
+		return keyprovider.ErrUnavailable, http("the server is sealed")
+	case code == 503:
+		return keyprovider.ErrUnavailable, http("the server is sealed, locked or under maintenance")
+	}
+	return keyprovider.ErrUnavailable, http("the server failed")
+}
+
+// unanswered gives the class of a failure without an answer, and what may be
+// told of it.
+func unanswered(err error) (class error, why string) {
+	const unreachable = "the server cannot be reached"
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return keyprovider.ErrUnavailable, unreachable + ": " + errno.Error()
+	}
+	if isTLS(err) {
+		return keyprovider.ErrUnavailable, unreachable + ": its certificate is not trusted: look at VAULT_CACERT and VAULT_TLS_SERVER_NAME"
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return keyprovider.ErrUnavailable, unreachable + ": its name cannot be resolved"
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		return keyprovider.ErrUnavailable, unreachable + ": timeout"
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return keyprovider.ErrInvalid, "a file that it needs cannot be read"
+	}
+	return keyprovider.ErrUnavailable, "the server's answer did not come whole"
+}
+
+func isTLS(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	return false
+}
+
+// badRequest is the status with which Vault refuses credentials at a login.
+const badRequest = http.StatusBadRequest

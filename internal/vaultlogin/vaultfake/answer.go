@@ -1,0 +1,126 @@
+package vaultfake
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (t *term) alive() bool { return t.ends.IsZero() || time.Now().Before(t.ends) }
+
+// extend renews a term, up to its last moment.
+func (t *term) extend() time.Duration {
+	ends := time.Now().Add(t.ttl)
+	if !t.last.IsZero() && ends.After(t.last) {
+		ends = t.last
+	}
+	t.ends = ends
+	return time.Until(ends)
+}
+
+func (s *Server) tokenAlive(name string) bool {
+	t, ok := s.tokens[name]
+	return ok && t.alive()
+}
+
+func (s *Server) answer(path string, r *http.Request, body map[string]any) (int, any) {
+	if strings.HasPrefix(path, "auth/") && strings.Contains(path, "/login") {
+		return 200, s.auth(s.newToken(s.TokenTTL, true))
+	}
+	token := r.Header.Get("X-Vault-Token")
+	if !s.tokenAlive(token) {
+		return failed(http.StatusForbidden, "permission denied")
+	}
+	switch {
+	case strings.HasPrefix(path, "sys/internal/ui/mounts/"):
+		return s.mount(strings.TrimPrefix(path, "sys/internal/ui/mounts/"))
+	case path == "auth/token/renew-self":
+		if t := s.tokens[token]; t.renewable {
+			t.extend()
+			return 200, s.auth(token)
+		}
+		return failed(400, "token is not renewable")
+	case path == "auth/token/lookup-self":
+		t := s.tokens[token]
+		return 200, map[string]any{"data": map[string]any{"ttl": left(t), "renewable": t.renewable}}
+	case path == "auth/token/revoke-self":
+		delete(s.tokens, token)
+		return 204, nil
+	case path == "sys/leases/renew":
+		id, _ := body["lease_id"].(string)
+		l, ok := s.leases[id]
+		if !ok || !l.alive() || !s.tokenAlive(l.token) {
+			return failed(400, "lease not found")
+		}
+		l.extend()
+		return 200, map[string]any{"lease_id": id, "lease_duration": left(l), "renewable": true}
+	case path == "sys/leases/revoke":
+		id, _ := body["lease_id"].(string)
+		delete(s.leases, id)
+		return 204, nil
+	case path == "secret/data/openai":
+		return s.kv2(r.URL.Query().Get("version"))
+	case path == "old/openai" && s.V1 != nil:
+		return 200, map[string]any{"lease_duration": 2764800, "data": s.V1}
+	case path == "dynamic/creds/app" && s.NewKey != nil:
+		return s.lease(token)
+	}
+	return failed(404, "no such path")
+}
+
+func left(t *term) int {
+	if t.ends.IsZero() {
+		return 0
+	}
+	return int(time.Until(t.ends) / time.Second)
+}
+
+func (s *Server) auth(token string) any {
+	t := s.tokens[token]
+	return map[string]any{"auth": map[string]any{"client_token": token, "lease_duration": left(t), "renewable": t.renewable}}
+}
+
+func (s *Server) mount(path string) (int, any) {
+	for mount, version := range map[string]string{"secret": "2", "old": "", "dynamic": ""} {
+		if strings.HasPrefix(path, mount+"/") {
+			return 200, map[string]any{"data": map[string]any{"path": mount + "/", "type": "kv", "options": map[string]any{"version": version}}}
+		}
+	}
+	return failed(403, "preflight capability check returned 403")
+}
+
+func (s *Server) kv2(pinned string) (int, any) {
+	n := len(s.Versions)
+	if pinned != "" {
+		n, _ = strconv.Atoi(pinned)
+	}
+	if n < 1 || n > len(s.Versions) {
+		return failed(404, "")
+	}
+	v := s.Versions[n-1]
+	deleted := ""
+	if !v.Deleted.IsZero() {
+		deleted = v.Deleted.Format(time.RFC3339Nano)
+	}
+	status := 200
+	data := any(v.Data)
+	if deleted != "" || v.Destroyed {
+		status, data = 404, nil
+	}
+	return status, map[string]any{"data": map[string]any{"data": data, "metadata": map[string]any{
+		"version": v.Number, "created_time": v.Created.Format(time.RFC3339Nano), "deletion_time": deleted, "destroyed": v.Destroyed,
+	}}}
+}
+
+func (s *Server) lease(token string) (int, any) {
+	s.serial++
+	id := "dynamic/creds/app/" + strconv.Itoa(s.serial)
+	l := &term{ttl: s.LeaseTTL, token: token, renewable: true}
+	if s.LeaseMax > 0 {
+		l.last = time.Now().Add(s.LeaseMax)
+	}
+	l.extend()
+	s.leases[id] = l
+	return 200, map[string]any{"lease_id": id, "lease_duration": left(l), "renewable": true, "data": map[string]any{"api_key": s.NewKey()}}
+}
