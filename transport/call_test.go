@@ -2,8 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
 )
@@ -187,209 +183,6 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestBodyIsClosed: on every path the request's body, and each that GetBody
-// gave, is closed once: by us where the base never got it, else by the base.
-func TestBodyIsClosed(t *testing.T) {
-	v1, v2 := newKey(t, "v1"), newKey(t, "v2")
-	ok := func(r *http.Request) (*http.Response, error) {
-		io.Copy(io.Discard, r.Body)
-		r.Body.Close()
-		if r.Header.Get("Authorization") == bearer(v1) {
-			return answer(401, deadKey), nil
-		}
-		return answer(200, ""), nil
-	}
-	fail := func(r *http.Request) (*http.Response, error) {
-		r.Body.Close()
-		return nil, errTest
-	}
-	for _, tt := range []struct {
-		name   string
-		base   roundTripFunc
-		source *scripted
-		url    string
-		bodies int // how many were made
-		fails  bool
-	}{
-		{"answered", ok, always(v2), "https://api.openai.com", 1, false},
-		{"replayed", ok, sequence(v1, v2), "https://api.openai.com", 2, false},
-		{"refused, no other key", ok, always(v1), "https://api.openai.com", 1, false},
-		{"base fails", fail, always(v2), "https://api.openai.com", 1, true},
-		{"no key", ok, &scripted{keyErr: keyprovider.ErrExpired}, "https://api.openai.com", 1, true},
-		{"nil key", ok, sequence(nil), "https://api.openai.com", 1, true},
-		{"origin", ok, always(v2), "https://example.com", 1, true},
-		{"route", ok, always(v2), "https://api.openai.com/other", 1, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var bodies []*countedBody
-			make := func() (io.ReadCloser, error) {
-				b := &countedBody{Reader: strings.NewReader("hi")}
-				bodies = append(bodies, b)
-				return b, nil
-			}
-			first, _ := make()
-			req := newRequest(t, http.MethodPost, tt.url, first)
-			req.GetBody = make
-			rt := newTestTransport(t, tt.source, &Options{Base: tt.base, Routes: []string{"/{$}"}})
-			resp, err := rt.RoundTrip(req)
-			if (err != nil) != tt.fails {
-				t.Fatalf("error is %v", err)
-			}
-			if err == nil {
-				resp.Body.Close()
-			}
-			if len(bodies) != tt.bodies {
-				t.Errorf("%d bodies were made, want %d", len(bodies), tt.bodies)
-			}
-			for i, b := range bodies {
-				if got := b.closed(); got != 1 {
-					t.Errorf("body %d was closed %d times, want once", i, got)
-				}
-			}
-		})
-	}
-	t.Run("zero Transport", func(t *testing.T) {
-		body := &countedBody{Reader: strings.NewReader("")}
-		_, err := new(Transport).RoundTrip(newRequest(t, "POST", "https://api.openai.com", body))
-		if !errors.Is(err, keyprovider.ErrInvalid) || body.closed() != 1 {
-			t.Errorf("error %v, body closed %d times; want ErrInvalid, once", err, body.closed())
-		}
-	})
-}
-
-// TestCallerKeepsItsRequest: nothing of the request that the caller made is
-// changed, also not through what the copy shares with it.
-func TestCallerKeepsItsRequest(t *testing.T) {
-	key := newKey(t, "v1")
-	shared := make([]string, 1, 4)
-	shared[0] = "one"
-	req := newRequest(t, http.MethodPost, "https://api.openai.com/v1?a=b", strings.NewReader("hi"))
-	req.Header = http.Header{"X-Shared": shared, "Authorization": {"Bearer client"}, "api-key": {"client"}}
-	before, url := req.Header.Clone(), *req.URL
-	rt := newTestTransport(t, always(key), &Options{Scheme: Query("key"), Base: roundTripFunc(func(r *http.Request) (*http.Response, error) {
-		r.Header.Add("X-Shared", "two")
-		r.Header.Set("X-New", "three")
-		r.Header.Del("Content-Type")
-		return answer(200, ""), nil
-	})})
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if len(req.Header) != len(before) || shared[:2][1] != "" || *req.URL != url {
-		t.Errorf("the caller's request changed: header %v, beyond it %q, URL %v", req.Header, shared[:2][1], req.URL)
-	}
-	for name, values := range before {
-		if strings.Join(req.Header[name], ",") != strings.Join(values, ",") {
-			t.Errorf("header %s is %v, was %v", name, req.Header[name], values)
-		}
-	}
-}
-
-// TestBaseThatMasks: a base that overwrites the value for its log spoils no
-// other request.
-func TestBaseThatMasks(t *testing.T) {
-	key := newKey(t, "v1")
-	rt := newTestTransport(t, always(key), &Options{Base: roundTripFunc(func(r *http.Request) (*http.Response, error) {
-		if got := r.Header["Authorization"]; len(got) != 1 || got[0] != bearer(key) {
-			t.Errorf("Authorization has %d values, or not the key", len(got))
-		}
-		r.Header["Authorization"][0] = "***"
-		return answer(200, ""), nil
-	})})
-	for range 2 {
-		resp, err := rt.RoundTrip(newRequest(t, "GET", "https://api.openai.com", nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-	}
-}
-
-func TestKeyErrors(t *testing.T) {
-	base := roundTripFunc(func(*http.Request) (*http.Response, error) {
-		t.Error("a request without a key reached the base")
-		return nil, errTest
-	})
-	for _, want := range []error{keyprovider.ErrExpired, keyprovider.ErrClosed, keyprovider.ErrStale, context.Canceled} {
-		rt := newTestTransport(t, &scripted{keyErr: want}, &Options{Base: base})
-		if _, err := rt.RoundTrip(newRequest(t, "GET", "https://api.openai.com", nil)); !errors.Is(err, want) {
-			t.Errorf("error is %v, want %v", err, want)
-		}
-	}
-}
-
-// TestCancelled: whoever waits for a key, or for another one, stops when its own
-// context ends.
-func TestCancelled(t *testing.T) {
-	v1 := newKey(t, "v1")
-	refuse := roundTripFunc(func(*http.Request) (*http.Response, error) { return answer(401, deadKey), nil })
-
-	t.Run("client timeout while waiting for a key", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			client, err := NewClient(blockingSource{}, &Options{Base: refuse})
-			if err != nil {
-				t.Fatal(err)
-			}
-			client.Timeout = 3 * time.Second
-			start := time.Now()
-			_, err = client.Get("https://api.openai.com")
-			var timeout interface{ Timeout() bool }
-			if !errors.As(err, &timeout) || !timeout.Timeout() {
-				t.Errorf("error is %v, want a timeout", err)
-			}
-			if got := time.Since(start); got != 3*time.Second {
-				t.Errorf("gave up after %v, want 3s", got)
-			}
-		})
-	})
-	t.Run("cancelled while waiting for a replacement", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			why := errors.New("shutting down")
-			ctx, cancel := context.WithCancelCause(t.Context())
-			closed := &countedBody{Reader: strings.NewReader(deadKey)}
-			source := always(v1)
-			source.onReject = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-			rt := newTestTransport(t, source, &Options{Base: roundTripFunc(func(*http.Request) (*http.Response, error) {
-				resp := answer(401, "")
-				resp.Body = closed
-				return resp, nil
-			})})
-			go func() { time.Sleep(time.Minute); cancel(why) }() // virtual time
-			_, err := rt.RoundTrip(newRequest(t, "GET", "https://api.openai.com", nil).WithContext(ctx))
-			if !errors.Is(err, why) {
-				t.Errorf("error is %v, want the context's cause", err)
-			}
-			if closed.closed() != 1 {
-				t.Errorf("the refusal was closed %d times, want once", closed.closed())
-			}
-		})
-	})
-	t.Run("a source that gives up by itself", func(t *testing.T) {
-		source := always(v1)
-		source.rejectErr = context.DeadlineExceeded // its own, not the caller's
-		resp, err := newTestTransport(t, source, &Options{Base: refuse}).RoundTrip(newRequest(t, "GET", "https://api.openai.com", nil))
-		if err != nil {
-			t.Fatalf("error is %v, want the service's refusal", err)
-		}
-		if got := readAll(t, resp); got != deadKey {
-			t.Errorf("body is %q, want the refusal", got)
-		}
-	})
-}
-
-type blockingSource struct{}
-
-func (blockingSource) Key(ctx context.Context) (*keyprovider.Key, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
-func (s blockingSource) Reject(ctx context.Context, _ *keyprovider.Key) (*keyprovider.Key, error) {
-	return s.Key(ctx)
-}
-
 // TestAcceptOnce: the source hears of a live key once for each pointer, and
 // again after a refusal.
 func TestAcceptOnce(t *testing.T) {
@@ -449,27 +242,5 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 	if _, accepted := source.reports(); accepted != "v2" {
 		t.Errorf("accepted %q, want v2 once", accepted)
-	}
-}
-
-func TestBaseReturnsNothing(t *testing.T) {
-	rt := newTestTransport(t, always(newKey(t, "v1")), &Options{Base: roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, nil })})
-	if resp, err := rt.RoundTrip(newRequest(t, "GET", "https://api.openai.com", nil)); err == nil {
-		t.Errorf("got %v, want an error", resp)
-	}
-}
-
-func TestNilBodyAndHeader(t *testing.T) {
-	rt := newTestTransport(t, always(newKey(t, "v1")), &Options{Base: roundTripFunc(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200}, nil
-	})})
-	req := newRequest(t, "GET", "https://api.openai.com", nil)
-	req.Header = nil
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := readAll(t, resp); got != "" || req.Header != nil {
-		t.Errorf("body %q, caller's header %v; want neither", got, req.Header)
 	}
 }

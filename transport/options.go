@@ -15,7 +15,8 @@ import (
 // They are read by New, which keeps no reference to the slices.
 type Options struct {
 	// Base sends the requests. nil means http.DefaultTransport. It sees the key:
-	// a Base that logs requests logs it.
+	// a Base that logs requests logs it. Its idle connections, those of other
+	// users too, are closed once after each rotation.
 	Base http.RoundTripper
 
 	// Origins are the places that the key may be sent to: scheme, host and port,

@@ -133,11 +133,12 @@ func TestErrorsPass(t *testing.T) {
 }
 
 func FuzzScrub(f *testing.F) {
-	f.Add("https://h/?key=a%2Bb", "a+b")
-	f.Add("%25252B", "+")
-	f.Add("%", "x")
+	f.Add("https://h/?key=a%2Bb%2Bc%2Bd", "a+b+c+d++")
+	f.Add("%25252B", "+/+/+/+/")
+	f.Add("%", "%%%%%%%%")
+	f.Add("short", "short")
 	f.Fuzz(func(t *testing.T, text, secret string) {
-		if len(secret) < 4 || strings.Contains(mask, secret) {
+		if len(secret) < minScrubbed || strings.Contains(mask, secret) {
 			return
 		}
 		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), url.QueryEscape(url.QueryEscape(secret))} {

@@ -168,6 +168,13 @@ func TestRedirects(t *testing.T) {
 			}
 		}
 	}
+	t.Run("from https to http and back", func(t *testing.T) {
+		got, err := follow(t, "POST", 307, "https://api.test", []string{api, "https://api.test"})
+		want := []string{"POST https://api.test " + both + " hi", "POST " + api + " none hi", "POST https://api.test none hi"}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("the servers received %q (%v), want %q", got, err, want)
+		}
+	})
 	t.Run("between allowed origins", func(t *testing.T) {
 		// The key goes along. What the client set itself is http.Client's to
 		// judge, which keeps it from another host.

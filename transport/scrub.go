@@ -15,9 +15,16 @@ import (
 // mask stands where a key stood.
 const mask = "REDACTED"
 
+// minScrubbed is the length from which a key is looked for in a text. A shorter
+// one is no secret, and its letters stand in every text by chance.
+const minScrubbed = 8
+
 // scrub replaces the key in a text, in the ways that it is written in URLs and
 // quoted strings. What still holds it when decoded goes altogether.
 func scrub(text, secret string) string {
+	if len(secret) < minScrubbed {
+		return text
+	}
 	quoted := strconv.Quote(secret)
 	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), quoted[1 : len(quoted)-1]} {
 		text = strings.ReplaceAll(text, form, mask)
