@@ -16,8 +16,15 @@ import (
 
 // Fetch implements keyprovider.KeyProvider.
 func (p *Provider) Fetch(ctx context.Context, last keyprovider.Version) (*keyprovider.Key, error) {
+	mark := p.feed.begin()
 	a, f := p.read(ctx, gcpclient.Number(string(last)))
-	if f != nil {
+	switch {
+	case f == nil:
+		p.feed.end(mark, a.version)
+	case f.Class == keyprovider.ErrNotFound:
+		p.feed.end(mark, "")
+		return nil, p.report(f)
+	default:
 		return nil, p.report(f)
 	}
 	key, err := keyprovider.ParseKey(a.data, p.opts.Field, keyprovider.Info{Version: a.version})

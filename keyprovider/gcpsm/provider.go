@@ -28,7 +28,7 @@ type Provider struct {
 	subscriber gcpclient.Lazy[*pubsub.SubscriptionAdminClient]
 
 	seen seen
-	feed feed
+	feed *feed
 	// announced is the highest version that a notification has told of.
 	announced atomic.Int64
 	// known is the secret as the service names it: by its project's number.

@@ -3,7 +3,6 @@ package gcpsm
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
@@ -26,46 +25,24 @@ const (
 	maxBackoff   = time.Minute
 )
 
-// feed is what the calls of Watch share. A message goes to one puller alone,
-// so one call pulls at a time, and wakes the others.
-type feed struct {
-	turn chan struct{} // holds something while a call pulls
-
-	mu   sync.Mutex
-	wake chan struct{} // closed and replaced at each hint
-
-	failures int // pulls that failed in a row; belongs to who has the turn
-}
-
-func newFeed() feed { return feed{turn: make(chan struct{}, 1), wake: make(chan struct{})} }
-
-func (f *feed) next() <-chan struct{} {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.wake
-}
-
-func (f *feed) hint() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(f.wake)
-	f.wake = make(chan struct{})
-}
-
 // Watch implements keyprovider.Watcher. With Options.Subscription it returns
-// nil once a message says that the secret has changed; without, it blocks until
-// ctx is done. An error of Pub/Sub is returned at the first failure, and the
+// nil once a message says that the secret has changed, or at once if it has
+// since last was fetched; without, it blocks until ctx is done. Any number may
+// watch, and a message is a hint to all of them. An error of Pub/Sub is returned at the first failure, and the
 // next call waits longer from failure to failure, up to a minute, before it
 // pulls again.
-func (p *Provider) Watch(ctx context.Context, _ keyprovider.Version) error {
+func (p *Provider) Watch(ctx context.Context, last keyprovider.Version) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
 
-	wake := p.feed.next()
 	if p.opts.Subscription == "" {
 		<-ctx.Done()
 		return p.watchEnded(ctx)
+	}
+	wake, missed := p.feed.next(last)
+	if missed && ctx.Err() == nil {
+		return nil
 	}
 	select {
 	case <-wake:

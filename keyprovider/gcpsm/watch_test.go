@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/keybearer/keybearer/internal/gcpclient"
 	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 )
 
 const subscription = "projects/my-project/subscriptions/replica-1"
@@ -245,6 +247,55 @@ func TestWatchShared(t *testing.T) {
 		if got := len(s.pulls); got != 2 {
 			t.Errorf("%d pulls, want 2", got)
 		}
+	})
+}
+
+// A call that comes too late for a hint gets it all the same, unless it has
+// fetched since.
+func TestWatchMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSubscriber()
+		secret := keyprovidertest.NewSecret()
+		answer := payload("6", secret)
+		p := newProvider(t, place, Options{Subscription: subscription, Subscriber: s,
+			Client: clientFunc(func(context.Context) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+				if answer == nil {
+					return nil, status.Error(codes.NotFound, "")
+				}
+				return answer, nil
+			})})
+		key, err := p.Fetch(t.Context(), "")
+		wantKey(t, key, err, "6", secret)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+
+		first := watching(ctx, p)
+		running(t, first)
+		s.publish(event("SECRET_VERSION_ENABLE", "6"))
+		if err := returned(t, first); err != nil {
+			t.Fatal(err)
+		}
+		if err := returned(t, watching(ctx, p)); err != nil {
+			t.Errorf("a Watch that came after the hint: %v", err)
+		}
+		if _, err := p.Fetch(ctx, "6"); !errors.Is(err, keyprovider.ErrNotModified) {
+			t.Fatal(err)
+		}
+		running(t, watching(ctx, p)) // it has seen that nothing changed
+
+		if err := p.Watch(ctx, "5"); err != nil {
+			t.Errorf("Watch of a version that is known to be old: %v", err)
+		}
+		answer = nil
+		if _, err := p.Fetch(ctx, "6"); !errors.Is(err, keyprovider.ErrNotFound) {
+			t.Fatal(err)
+		}
+		if err := returned(t, watching(ctx, p)); err != nil {
+			t.Errorf("Watch of a version that is gone: %v", err)
+		}
+		none := make(chan error, 1)
+		go func() { none <- p.Watch(ctx, "") }()
+		running(t, none) // there was nothing, and no news since
 	})
 }
 
