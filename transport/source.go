@@ -27,6 +27,6 @@ type Acceptor interface {
 	// Accept reports that the service answered something that it would not
 	// answer to a dead key. A Transport calls it once for each pointer that Key
 	// or Reject returned, on the caller's goroutine, and once more after each
-	// refusal of that key.
+	// refusal of that key that it meets itself.
 	Accept(k *keyprovider.Key)
 }
