@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -96,30 +95,18 @@ func gone(text string) error {
 
 // parse makes a key of the secret's fields.
 func (p *Provider) parse(data json.RawMessage, info keyprovider.Info) (*keyprovider.Key, error) {
-	return keyprovider.ParseKey(p.trim(data), p.opts.Field, info)
-}
-
-// trim takes the line break off the field that holds the key, which
-// "vault kv put secret/openai api_key=@file" leaves at its end.
-func (p *Provider) trim(data json.RawMessage) json.RawMessage {
-	if !bytes.Contains(data, []byte(`\n"`)) {
-		return data
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil || fields == nil {
+		// ParseKey would take it for a bare key.
+		return nil, invalid("the answer holds no fields: is this the path of a secret?")
 	}
 	field := p.opts.Field
 	if field == "" {
 		field = keyprovider.DefaultField
 	}
-	var object map[string]json.RawMessage
 	var value string
-	if json.Unmarshal(data, &object) != nil || json.Unmarshal(object[field], &value) != nil {
-		return data
+	if json.Unmarshal(fields[field], &value) == nil && value != "" && strings.ContainsRune(`{["`, rune(value[0])) {
+		return nil, invalid("the field holds JSON: store its members as fields of the secret (vault kv put secret/openai @file.json)")
 	}
-	if line, ok := strings.CutSuffix(value, "\n"); ok {
-		object[field], _ = json.Marshal(strings.TrimSuffix(line, "\r"))
-	}
-	trimmed, err := json.Marshal(object)
-	if err != nil {
-		return data
-	}
-	return trimmed
+	return keyprovider.ParseKey(data, p.opts.Field, info)
 }
