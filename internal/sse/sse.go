@@ -18,6 +18,11 @@ type Sink interface {
 	// End says that the event is complete. It comes for events with a data line
 	// only, be it empty; others dispatch nothing.
 	End()
+
+	// Event is given the data of a whole event, where one line of one piece holds
+	// it, in place of Data and End: most events come like that, and some sinks
+	// can do better with them. The slice is not kept, and may be empty.
+	Event(p []byte)
 }
 
 // where is the place in a line.
@@ -31,8 +36,9 @@ const (
 )
 
 const (
-	dataName = "data"
-	bom      = "\ufeff"
+	dataName  = "data"
+	dataField = dataName + ": "
+	bom       = "\ufeff"
 )
 
 var newline = []byte{'\n'}
@@ -67,7 +73,7 @@ func (p *Parser) Write(b []byte) {
 		}
 		switch p.at {
 		case inName:
-			b = p.name(b)
+			b = p.name(b, hasCR)
 		case inSpace:
 			p.beginValue()
 			if b[0] == ' ' {
@@ -90,11 +96,9 @@ func (p *Parser) Flush() {
 }
 
 // name takes bytes of a field's name, and the line end of a blank line.
-func (p *Parser) name(b []byte) []byte {
-	if p.matched == 0 && p.mark <= 0 && len(b) > len("data: ") && string(b[:len("data: ")]) == "data: " {
-		p.mark = -1
-		p.beginValue() // the line that nearly every stream consists of
-		return b[len("data: "):]
+func (p *Parser) name(b []byte, hasCR bool) []byte {
+	if p.matched == 0 && p.mark <= 0 && len(b) > len(dataField) && string(b[:len(dataField)]) == dataField {
+		return p.line(b[len(dataField):], hasCR)
 	}
 	c := b[0]
 	switch {
@@ -129,6 +133,19 @@ func (p *Parser) name(b []byte) []byte {
 		p.at = inOther
 	}
 	return b[1:]
+}
+
+// line takes a data line of the form that nearly every stream consists of.
+func (p *Parser) line(b []byte, hasCR bool) []byte {
+	p.mark = -1
+	if !p.hasData && !hasCR {
+		if i := bytes.IndexByte(b, '\n'); i >= 0 && i+1 < len(b) && b[i+1] == '\n' {
+			p.sink.Event(b[:i])
+			return b[i+2:]
+		}
+	}
+	p.beginValue()
+	return b
 }
 
 // beginValue begins the value of a data line.

@@ -26,6 +26,13 @@ func (c *collector) End() {
 	c.data = c.data[:0]
 }
 
+func (c *collector) Event(p []byte) {
+	if len(c.data) > 0 {
+		c.t.Errorf("Event(%q) follows data", p)
+	}
+	c.events = append(c.events, string(p))
+}
+
 // parse feeds a stream in pieces of the sizes given, over and over.
 func parse(t testing.TB, stream []byte, sizes ...int) []string {
 	c := &collector{t: t}
@@ -115,8 +122,9 @@ func TestParserHoldsNothing(t *testing.T) {
 
 type discard struct{}
 
-func (discard) Data([]byte) {}
-func (discard) End()        {}
+func (discard) Data([]byte)  {}
+func (discard) End()         {}
+func (discard) Event([]byte) {}
 
 func FuzzParser(f *testing.F) {
 	for _, s := range []string{"data: a\r\n\r\n: c\ndata:b\ndata\n\n[DONE]", "\ufeffdata: a\n\ndata: x", "\xef\xbb", "event: e\rdata: 1\r\r"} {

@@ -1,0 +1,10 @@
+// Package genai reads what telemetry says of a call to OpenAI's API, or to one
+// that speaks it, from the bytes of the request and of the answer as they pass.
+//
+// Nothing is buffered. A scanner walks each JSON text in whatever pieces it comes
+// and picks out single values: a model's name, a limit, a count of tokens. It
+// holds at most one value of [MaxValue] bytes, so that a call costs under 2 KiB
+// however long its prompt or its answer is; a compressed answer costs gzip's
+// window besides, about 45 KiB. Of a prompt or a completion nothing is ever
+// taken.
+package genai
