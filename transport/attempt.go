@@ -20,9 +20,8 @@ type outgoing struct {
 // attempt sends the request once, with a credential or, for cred == nil, without
 // any. The body is the base's from here on.
 func (c *call) attempt(cred *credential, body io.ReadCloser, replays int) (*http.Response, error) {
-	ctx := c.req.Context()
-	ctx, span := c.tracing.start(ctx, c.req, c.hop, cred, c.hop.redirects+replays)
-	out := c.prepare(c.maskTrace(ctx, cred), cred, body)
+	ctx, span := c.startAttempt(c.ctx, c.req, c.hop, cred, c.hop.redirects+replays)
+	out := c.prepare(c.maskTrace(ctx, cred), cred, c.op.sending(body, replays))
 
 	resp, err := c.baseFor(c.hop).RoundTrip(out)
 	if err == nil && resp == nil {
@@ -37,7 +36,13 @@ func (c *call) attempt(cred *credential, body io.ReadCloser, replays int) (*http
 	}
 	c.scrubHeader(resp.Header, cred)
 	resp.Request = c.req
-	resp.Body = hide(span.follow(ctx, resp))
+	span.answered(resp)
+	if c.op != nil {
+		c.op.attempt = span // ends with the operation
+		resp.Body = hide(resp.Body)
+	} else {
+		resp.Body = hide(span.follow(ctx, resp.Body))
+	}
 	return resp, nil
 }
 

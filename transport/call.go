@@ -4,25 +4,42 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
 // A call is one RoundTrip: what the caller asked for, over the one or two
 // attempts that it takes. What concerns the operation as a whole (a span around
-// the attempts, observers) begins and ends in do.
+// the attempts, metrics, observers) is told to op.
 type call struct {
 	*engine
 	req *http.Request
+	ctx context.Context // the request's, or one with the operation's span
 	hop hop
+	op  *operation // nil: nobody wants to hear of the call
 }
 
 func (c *call) do() (*http.Response, error) {
 	if c.hop.bare() {
 		return c.attempt(nil, c.req.Body, 0)
 	}
-	key, err := c.key(c.req.Context())
+	c.op = c.watch()
+	resp, err := c.bear()
+	if err != nil {
+		c.op.fail(err)
+		return nil, err
+	}
+	c.op.follow(resp)
+	return resp, nil
+}
+
+// bear makes the call with a key.
+func (c *call) bear() (*http.Response, error) {
+	key, err := c.key(c.ctx)
 	if err == nil && key == nil {
 		err = invalid("the KeySource returned neither a key nor an error")
 	}
@@ -31,6 +48,10 @@ func (c *call) do() (*http.Response, error) {
 		return nil, &keyError{err}
 	}
 	cred := c.creds.of(key, c.scheme)
+	if err := c.op.begin(cred); err != nil {
+		closeBody(c.req)
+		return nil, err
+	}
 	resp, err := c.attempt(cred, c.req.Body, 0)
 	if err != nil {
 		return nil, err
@@ -49,13 +70,14 @@ func (c *call) do() (*http.Response, error) {
 // answer, body intact.
 func (c *call) replace(refused *credential, resp *http.Response) (*http.Response, error) {
 	refused.accepted.Store(false)
-	ctx := c.req.Context()
+	c.op.refused(refused)
+	ctx := c.ctx
 	key, err := c.reject(ctx, refused.key)
 	if err == nil && (key == nil || key.Equal(refused.key)) {
 		err = keyprovider.ErrNoReplacement
 	}
 	if err != nil {
-		c.refusals.count(ctx, outcomeNoReplacement)
+		c.countRefusal(refused, outcomeNoReplacement)
 		if ctx.Err() != nil {
 			resp.Body.Close()
 			return nil, context.Cause(ctx)
@@ -64,14 +86,16 @@ func (c *call) replace(refused *credential, resp *http.Response) (*http.Response
 	}
 	body, ok := c.bodyAgain()
 	if !ok {
-		c.refusals.count(ctx, outcomeNotReplayable)
+		c.countRefusal(refused, outcomeNotReplayable)
 		return resp, nil
 	}
 	// judge has read the answer to its end, or to its bound: closed now, its
 	// connection carries the next attempt.
 	resp.Body.Close()
-	c.refusals.count(ctx, outcomeReplayed)
+	c.countRefusal(refused, outcomeReplayed)
+	previous := c.creds.isPrevious(key, refused)
 	cred := c.creds.of(key, c.scheme)
+	c.op.replayed(cred, previous)
 	resp, err = c.attempt(cred, body, 1)
 	if err != nil {
 		return nil, err
@@ -80,6 +104,24 @@ func (c *call) replace(refused *credential, resp *http.Response) (*http.Response
 		c.accept(cred)
 	}
 	return resp, nil
+}
+
+// countRefusal counts a refused key, and logs the first refusal of each: the
+// calls that meet the same one are many, the event is one.
+func (c *call) countRefusal(refused *credential, outcome string) {
+	c.refusals.count(c.ctx, outcome)
+	if !refused.logged.CompareAndSwap(false, true) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("version", string(refused.key.Version())),
+		slog.String("fingerprint", refused.key.Fingerprint()),
+		slog.String("outcome", outcome),
+	}
+	if sc := trace.SpanContextFromContext(c.ctx); sc.HasTraceID() {
+		attrs = append(attrs, slog.String("trace_id", sc.TraceID().String()))
+	}
+	c.log().LogAttrs(c.ctx, slog.LevelWarn, "transport: the service refuses the key", attrs...)
 }
 
 // bodyAgain returns the request's body from its beginning, if it can be had

@@ -15,6 +15,8 @@ type credential struct {
 	accepted atomic.Bool
 	// retires: the first acceptance retires the connections of the key before.
 	retires atomic.Bool
+	// logged: a refusal of this key has been logged.
+	logged atomic.Bool
 }
 
 // credentials keeps the credential of the current key and, until that one has
@@ -56,4 +58,11 @@ func (cs *credentials) forgetPrevious(c *credential) {
 	if held := cs.held.Load(); held != nil && held.current == c && held.previous != nil {
 		cs.held.CompareAndSwap(held, &credentialPair{current: c})
 	}
+}
+
+// isPrevious reports whether a key is the one before the refused key, which then
+// stands in for it.
+func (cs *credentials) isPrevious(k *keyprovider.Key, refused *credential) bool {
+	held := cs.held.Load()
+	return held != nil && held.current == refused && held.previous != nil && held.previous.key.Equal(k)
 }

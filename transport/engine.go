@@ -29,7 +29,7 @@ func (e *engine) roundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	c := call{engine: e, req: req, hop: h}
+	c := call{engine: e, req: req, ctx: req.Context(), hop: h}
 	return c.do()
 }
 

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/otel/metric"
@@ -54,7 +56,25 @@ type Options struct {
 	// means that none is written: the service is a third party.
 	Propagator propagation.TextMapPropagator
 
-	// Logger is given the warnings of New. nil means slog.Default().
+	// Observers are told of each call that bears a key, and may refuse it.
+	Observers []Observer
+
+	// Conventions are the version of the conventions for generative AI whose
+	// names spans and metrics have. The zero value is the newest published one.
+	Conventions Conventions
+
+	// GenAIProviderName is the gen_ai.provider.name of the service. "" means what
+	// follows from the host: "openai", "azure.ai.openai", "groq" and so on, and
+	// "openai" for a host that is not known.
+	GenAIProviderName string
+
+	// DisableHTTPTelemetry turns the spans of attempts and the metric
+	// http.client.request.duration off, for a program that has them from
+	// elsewhere, such as otelhttp around or below the Transport.
+	DisableHTTPTelemetry bool
+
+	// Logger is given the warnings of New, and each key that the service refuses,
+	// once. nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -68,10 +88,15 @@ type settings struct {
 	scheme  Scheme
 	refused func(status int, h http.Header, body []byte) bool
 
-	tracing    tracing
-	refusals   refusals
-	propagator propagation.TextMapPropagator
-	logger     *slog.Logger
+	tracing     tracing
+	httpSpans   bool
+	meters      *meters
+	refusals    refusals
+	conventions Conventions
+	provider    string // gen_ai.provider.name, or ""
+	observers   []Observer
+	propagator  propagation.TextMapPropagator
+	logger      *slog.Logger
 }
 
 func newSettings(opts *Options) (*settings, error) {
@@ -79,13 +104,26 @@ func newSettings(opts *Options) (*settings, error) {
 		opts = &Options{}
 	}
 	s := &settings{
-		base:       opts.Base,
-		scheme:     opts.Scheme,
-		refused:    opts.Refused,
-		tracing:    newTracing(opts.TracerProvider),
-		refusals:   newRefusals(opts.MeterProvider),
-		propagator: opts.Propagator,
-		logger:     opts.Logger,
+		base:        opts.Base,
+		scheme:      opts.Scheme,
+		refused:     opts.Refused,
+		tracing:     newTracing(opts.TracerProvider),
+		httpSpans:   !opts.DisableHTTPTelemetry,
+		meters:      newMeters(newInstruments(opts.MeterProvider, opts.Conventions, !opts.DisableHTTPTelemetry)),
+		observers:   slices.Clone(opts.Observers),
+		provider:    opts.GenAIProviderName,
+		conventions: opts.Conventions,
+		refusals:    newRefusals(opts.MeterProvider),
+		propagator:  opts.Propagator,
+		logger:      opts.Logger,
+	}
+	if opts.Conventions < GenAILatest || opts.Conventions > GenAIBoth {
+		return nil, invalid("Options.Conventions is none of GenAILatest, GenAI141 and GenAIBoth")
+	}
+	for i, ob := range s.observers {
+		if ob == nil {
+			return nil, invalid("Options.Observers[" + strconv.Itoa(i) + "] is nil")
+		}
 	}
 	var err error
 	if s.origins, err = parseOrigins(opts.Origins); err != nil {
@@ -145,6 +183,13 @@ func (s *settings) closeIdle() {
 	}
 }
 
+func (s *settings) log() *slog.Logger {
+	if s.logger == nil {
+		return slog.Default()
+	}
+	return s.logger
+}
+
 // warnOfDebugging says so where net/http prints the header fields of HTTP/2,
 // the key among them, to standard error.
 func (s *settings) warnOfDebugging() {
@@ -152,9 +197,5 @@ func (s *settings) warnOfDebugging() {
 	if !strings.Contains(setting, "http2debug=1") && !strings.Contains(setting, "http2debug=2") {
 		return // as net/http reads it
 	}
-	logger := s.logger
-	if logger == nil {
-		logger = slog.Default()
-	}
-	logger.Warn("transport: GODEBUG=http2debug writes the API key of every HTTP/2 request to standard error: unset it")
+	s.log().Warn("transport: GODEBUG=http2debug writes the API key of every HTTP/2 request to standard error: unset it")
 }

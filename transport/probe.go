@@ -20,8 +20,8 @@ import (
 // redirect (never followed), a gateway's 5xx, and a 404, so that a service
 // without that path needs a Validate of its own.
 //
-// opts is what the calls themselves use, and may be nil; Routes does not apply to
-// the probe. Options that cannot work make every probe an error of class
+// opts is what the calls themselves use, and may be nil; Routes and Observers do
+// not apply to the probe. Options that cannot work make every probe an error of class
 // [keyprovider.ErrInvalid]. The function is safe for concurrent use and has no
 // timeout of its own.
 func Probe(opts *Options) func(context.Context, *keyprovider.Key) error {
@@ -29,7 +29,7 @@ func Probe(opts *Options) func(context.Context, *keyprovider.Key) error {
 	if err != nil {
 		return func(context.Context, *keyprovider.Key) error { return err }
 	}
-	s.routes = nil
+	s.routes, s.observers = nil, nil
 	return s.probe
 }
 

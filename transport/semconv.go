@@ -2,8 +2,8 @@ package transport
 
 import "go.opentelemetry.io/otel/attribute"
 
-// Names from OpenTelemetry's semantic conventions for HTTP clients (stable), and
-// our own. They are spelled out here because the packages of generated constants
+// Names from OpenTelemetry's semantic conventions for HTTP clients (stable), for
+// generative AI (in development, v0.1.0 of their own repository) and our own. They are spelled out here because the packages of generated constants
 // come and go with versions of the conventions.
 const (
 	attrMethod         = attribute.Key("http.request.method")
@@ -17,6 +17,40 @@ const (
 	attrProtocol       = attribute.Key("network.protocol.version")
 	attrErrorType      = attribute.Key("error.type")
 
+	attrOperation        = attribute.Key("gen_ai.operation.name")
+	attrProvider         = attribute.Key("gen_ai.provider.name")
+	attrRequestModel     = attribute.Key("gen_ai.request.model")
+	attrRequestStream    = attribute.Key("gen_ai.request.stream")
+	attrMaxTokens        = attribute.Key("gen_ai.request.max_tokens")
+	attrChoiceCount      = attribute.Key("gen_ai.request.choice.count")
+	attrSeed             = attribute.Key("gen_ai.request.seed")
+	attrTemperature      = attribute.Key("gen_ai.request.temperature")
+	attrTopP             = attribute.Key("gen_ai.request.top_p")
+	attrFrequencyPenalty = attribute.Key("gen_ai.request.frequency_penalty")
+	attrPresencePenalty  = attribute.Key("gen_ai.request.presence_penalty")
+	attrStopSequences    = attribute.Key("gen_ai.request.stop_sequences")
+	attrReasoningLevel   = attribute.Key("gen_ai.request.reasoning.level") // not in v1.41
+	attrEncodingFormats  = attribute.Key("gen_ai.request.encoding_formats")
+	attrDimensions       = attribute.Key("gen_ai.embeddings.dimension.count")
+	attrConversation     = attribute.Key("gen_ai.conversation.id")
+	attrOutputType       = attribute.Key("gen_ai.output.type")
+	attrResponseID       = attribute.Key("gen_ai.response.id")
+	attrResponseModel    = attribute.Key("gen_ai.response.model")
+	attrFinishReasons    = attribute.Key("gen_ai.response.finish_reasons")
+	attrFirstChunk       = attribute.Key("gen_ai.response.time_to_first_chunk")
+	attrInputTokens      = attribute.Key("gen_ai.usage.input_tokens")
+	attrOutputTokens     = attribute.Key("gen_ai.usage.output_tokens")
+	attrCacheRead        = attribute.Key("gen_ai.usage.cache_read.input_tokens")
+	attrCacheWrite       = attribute.Key("gen_ai.usage.cache_write.input_tokens")
+	attrCacheCreation    = attribute.Key("gen_ai.usage.cache_creation.input_tokens") // v1.41's name of the same
+	attrReasoningTokens  = attribute.Key("gen_ai.usage.reasoning.output_tokens")
+	attrTokenType        = attribute.Key("gen_ai.token.type") // v1.41
+	attrTokenModality    = attribute.Key("gen_ai.token.modality")
+	attrAPIType          = attribute.Key("openai.api.type")
+	attrRequestTier      = attribute.Key("openai.request.service_tier")
+	attrResponseTier     = attribute.Key("openai.response.service_tier")
+	attrFingerprint      = attribute.Key("openai.response.system_fingerprint")
+
 	attrKeyVersion     = attribute.Key("keybearer.key.version")
 	attrKeyFingerprint = attribute.Key("keybearer.key.fingerprint")
 	attrOutcome        = attribute.Key("keybearer.refusal.outcome")
@@ -28,4 +62,11 @@ const (
 	otherError   = "_OTHER"
 	unknownSpan  = "HTTP" // the name of a span whose method is unknown
 	refusalsName = "keybearer.transport.refusals"
+)
+
+// Events on the span of an operation.
+const (
+	eventRefused  = "keybearer.key.refused"
+	eventReplayed = "keybearer.call.replayed"
+	eventPrevious = "keybearer.key.previous" // the previous key stands in
 )

@@ -8,32 +8,55 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
+	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// attemptSpan is the client span of one attempt. It is nil where nobody records,
-// and all its methods then do nothing.
+// attemptSpan is the client span of one attempt, and the metric of its duration.
+// It is nil where nobody wants either, and all its methods then do nothing.
 type attemptSpan struct {
-	span  trace.Span
+	span  trace.Span // nil: nobody records
 	ended atomic.Bool
 	stop  func() bool // ends the watch over the context
+
+	meters  *meters // nil: nobody measures
+	ctx     context.Context
+	started time.Time
+	key     seriesKey
 }
 
-// start begins the span of an attempt, in a context that holds it. Where the
-// provider is none, ctx comes back as it was.
-func (t tracing) start(ctx context.Context, req *http.Request, h hop, cred *credential, resends int) (context.Context, *attemptSpan) {
-	tracer := t.tracer()
-	if tracer == nil {
+// startAttempt begins the span of an attempt, in a context that holds it. Where
+// nobody records, ctx comes back as it was.
+func (s *settings) startAttempt(ctx context.Context, req *http.Request, h hop, cred *credential, resends int) (context.Context, *attemptSpan) {
+	if !s.httpSpans {
+		return ctx, nil
+	}
+	tracer, measured := s.tracing.tracer(), s.meters.httpOn(ctx)
+	if tracer == nil && !measured {
 		return ctx, nil
 	}
 	method, name := spanMethod(req.Method)
 	address, port := serverOf(req.URL, h.origin)
-	ctx, span := tracer.Start(ctx, name,
+	a := &attemptSpan{started: time.Now()}
+	if measured {
+		a.meters, a.ctx = s.meters, ctx
+		a.key = seriesKey{method: method, address: address, port: port}
+		if h.bare() {
+			a.key.address, a.key.port = s.meters.hosts.admit(address), port
+		}
+	}
+	if tracer == nil {
+		return ctx, a
+	}
+	spanned, span := tracer.Start(ctx, name,
 		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithTimestamp(a.started),
 		trace.WithAttributes( // those that a sampler may go by
 			attrMethod.String(method),
 			attrServerAddress.String(address),
@@ -41,6 +64,9 @@ func (t tracing) start(ctx context.Context, req *http.Request, h hop, cred *cred
 			attrURLFull.String(fullURL(req.URL)),
 		))
 	if !span.IsRecording() {
+		if measured {
+			return ctx, a
+		}
 		return ctx, nil
 	}
 	var more []attribute.KeyValue
@@ -56,22 +82,29 @@ func (t tracing) start(ctx context.Context, req *http.Request, h hop, cred *cred
 			attrKeyFingerprint.String(cred.key.Fingerprint()))
 	}
 	span.SetAttributes(more...)
-	return ctx, &attemptSpan{span: span}
+	a.span, a.ctx = span, spanned
+	return spanned, a
 }
 
 // fail ends the span of an attempt that got no answer.
 func (s *attemptSpan) fail(err error) { s.end(errorType(err)) }
 
-// follow records an answer and returns its body, with which the span ends: at
-// its end, at an error, when it is closed, or, since some clients do none of
-// these, when the context is done.
-func (s *attemptSpan) follow(ctx context.Context, resp *http.Response) io.ReadCloser {
+// answered records an answer.
+func (s *attemptSpan) answered(resp *http.Response) {
 	if s == nil {
-		return resp.Body
+		return
 	}
-	attrs := []attribute.KeyValue{attrStatusCode.Int(resp.StatusCode)}
-	if v := protocolVersion(resp); v != "" {
-		attrs = append(attrs, attrProtocol.String(v))
+	version := protocolVersion(resp)
+	s.key.status, s.key.protocol = resp.StatusCode, version
+	if resp.StatusCode >= 400 {
+		s.key.errorType = strconv.Itoa(resp.StatusCode)
+	}
+	if s.span == nil {
+		return
+	}
+	attrs := append(make([]attribute.KeyValue, 0, 4), attrStatusCode.Int(resp.StatusCode))
+	if version != "" {
+		attrs = append(attrs, attrProtocol.String(version))
 	}
 	if id := resp.Header.Get("X-Request-Id"); id != "" {
 		attrs = append(attrs, attrRequestID.StringSlice([]string{clip(id)}))
@@ -81,27 +114,51 @@ func (s *attemptSpan) follow(ctx context.Context, resp *http.Response) io.ReadCl
 		s.span.SetStatus(codes.Error, "")
 	}
 	s.span.SetAttributes(attrs...)
-	if resp.Body == nil || resp.Body == http.NoBody {
+}
+
+// follow returns the body of an answer, with which the span ends: at its end, at
+// an error, when it is closed, or, since some clients do none of these, when the
+// context is done.
+func (s *attemptSpan) follow(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+	if s == nil {
+		return body
+	}
+	if body == nil || body == http.NoBody {
 		s.end("")
-		return resp.Body
+		return body
 	}
 	s.stop = context.AfterFunc(ctx, func() { s.end(errorType(ctx.Err())) })
-	if rwc, ok := resp.Body.(io.ReadWriteCloser); ok {
+	if rwc, ok := body.(io.ReadWriteCloser); ok {
 		return &spannedDuplex{spannedBody{rwc, s}, rwc}
 	}
-	return &spannedBody{resp.Body, s}
+	return &spannedBody{body, s}
 }
 
 // end ends the span, once. problem is an error type, or "".
 func (s *attemptSpan) end(problem string) {
+	if s != nil {
+		s.endAt(problem, time.Now())
+	}
+}
+
+func (s *attemptSpan) endAt(problem string, now time.Time) {
 	if s == nil || !s.ended.CompareAndSwap(false, true) {
+		return
+	}
+	if s.meters != nil {
+		if problem != "" {
+			s.key.errorType = problem
+		}
+		s.meters.http.Record(s.ctx, now.Sub(s.started).Seconds(), s.meters.of(s.key).record...)
+	}
+	if s.span == nil {
 		return
 	}
 	if problem != "" {
 		s.span.SetAttributes(attrErrorType.String(problem))
 		s.span.SetStatus(codes.Error, "")
 	}
-	s.span.End()
+	s.span.End(trace.WithTimestamp(now))
 }
 
 // finish ends the span and the watch over the context.
@@ -201,5 +258,14 @@ func errorType(err error) string {
 	return otherError
 }
 
-// clip bounds what is taken over from outside.
-func clip(s string) string { return s[:min(len(s), 128)] }
+// clip bounds what is taken over from outside, and keeps it valid UTF-8, without
+// which an exporter may drop the whole batch.
+func clip(s string) string {
+	if len(s) > 128 {
+		s = s[:128]
+		for i := 0; i < utf8.UTFMax && !utf8.ValidString(s); i++ {
+			s = s[:len(s)-1]
+		}
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}

@@ -68,7 +68,7 @@ func TestSpan(t *testing.T) {
 		resp.Header.Set("X-Request-Id", "req_1")
 		return resp, nil
 	})})
-	resp, err := rt.RoundTrip(newRequest(t, "POST", "https://api.openai.com/v1/chat/completions?user=secret#f", strings.NewReader("{}")))
+	resp, err := rt.RoundTrip(newRequest(t, "POST", "https://api.openai.com/v1/files?user=secret#f", strings.NewReader("{}")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ keybearer.key.version=v7
 network.protocol.version=1.1
 server.address=api.openai.com
 server.port=443
-url.full=https://api.openai.com/v1/chat/completions
+url.full=https://api.openai.com/v1/files
 `
 	if got := attrs(span); got != want || span.Name() != "POST" || span.Status().Code != codes.Unset {
 		t.Errorf("span %q, status %v\n%swant\n%s", span.Name(), span.Status(), got, want)

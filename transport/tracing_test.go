@@ -127,7 +127,11 @@ func TestRefusalsMetric(t *testing.T) {
 	got := map[string]int64{}
 	for _, scope := range data.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+			sum, ok := m.Data.(metricdata.Sum[int64])
+			if !ok || m.Name != refusalsName {
+				continue
+			}
+			for _, p := range sum.DataPoints {
 				v, _ := p.Attributes.Value(attrOutcome)
 				got[m.Name+" "+v.AsString()] = p.Value
 			}

@@ -135,7 +135,7 @@ func (f *form) keep(p []byte) {
 func (f *form) endPart(surplus int) {
 	if f.wanted != 0 && !f.overflow {
 		if v := f.text[:max(0, len(f.text)-surplus)]; len(v) <= MaxValue {
-			f.to.take(f.wanted, v, true)
+			f.to.take(f.wanted, valid(v), true)
 		}
 	}
 	f.wanted, f.header = 0, true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxValue is the longest value that is taken over, in bytes. A longer one is
@@ -314,7 +315,7 @@ func (s *scanner) complete(p []byte, text bool) {
 		if text && bytes.IndexByte(v, '\\') >= 0 {
 			v = unquote(v)
 		}
-		s.to.take(n.fact, v, text)
+		s.to.take(n.fact, valid(v), text)
 	}
 	s.ended()
 }
@@ -326,4 +327,12 @@ func unquote(v []byte) []byte {
 		return nil
 	}
 	return []byte(text)
+}
+
+// valid mends broken UTF-8, on which an exporter would choke.
+func valid(v []byte) []byte {
+	if utf8.Valid(v) {
+		return v
+	}
+	return bytes.ToValidUTF8(v, []byte("\ufffd"))
 }

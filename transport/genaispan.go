@@ -1,0 +1,136 @@
+package transport
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// startSpan starts the span of an operation, which encloses its attempts.
+func (o *operation) startSpan(tracer trace.Tracer) {
+	attrs := make([]attribute.KeyValue, 0, 20) // those that a sampler may go by first
+	attrs = append(attrs,
+		attrOperation.String(o.info.Operation),
+		attrProvider.String(o.info.Provider),
+		attrServerAddress.String(o.info.ServerAddress),
+		attrServerPort.Int(o.info.ServerPort))
+	if o.route.API != "" {
+		attrs = append(attrs, attrAPIType.String(o.route.API))
+	}
+	attrs = o.requestAttributes(attrs)
+	ctx, span := tracer.Start(o.ctx, o.spanName(),
+		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithTimestamp(o.info.Start),
+		trace.WithAttributes(attrs...))
+	o.ctx = ctx // also of a span that is not recorded: the attempts are not to be sampled for themselves
+	if span.IsRecording() {
+		o.span = span
+	}
+}
+
+// spanName is "chat gpt-4o-mini", or "chat" as long as no model is known.
+func (o *operation) spanName() string {
+	if o.info.Model == "" {
+		return o.info.Operation
+	}
+	return o.info.Operation + " " + clip(o.info.Model)
+}
+
+// rename follows a model's name that came after the start.
+func (o *operation) rename() {
+	if o.span != nil {
+		o.span.SetName(o.spanName())
+		o.span.SetAttributes(attrRequestModel.String(clip(o.info.Model)))
+	}
+}
+
+// requestAttributes adds what the request says of itself.
+func (o *operation) requestAttributes(attrs []attribute.KeyValue) []attribute.KeyValue {
+	r := &o.request.Request
+	attrs = addText(attrs, attrRequestModel, o.info.Model)
+	if r.Stream {
+		attrs = append(attrs, attrRequestStream.Bool(true))
+	}
+	if r.MaxTokens.Set {
+		attrs = append(attrs, attrMaxTokens.Int64(r.MaxTokens.Value))
+	}
+	if r.Choices.Set && r.Choices.Value != 1 {
+		attrs = append(attrs, attrChoiceCount.Int64(r.Choices.Value))
+	}
+	if r.Seed.Set {
+		attrs = append(attrs, attrSeed.Int64(r.Seed.Value))
+	}
+	if r.Temperature.Set {
+		attrs = append(attrs, attrTemperature.Float64(r.Temperature.Value))
+	}
+	if r.TopP.Set {
+		attrs = append(attrs, attrTopP.Float64(r.TopP.Value))
+	}
+	if r.FrequencyPenalty.Set {
+		attrs = append(attrs, attrFrequencyPenalty.Float64(r.FrequencyPenalty.Value))
+	}
+	if r.PresencePenalty.Set {
+		attrs = append(attrs, attrPresencePenalty.Float64(r.PresencePenalty.Value))
+	}
+	if len(r.Stop) > 0 {
+		attrs = append(attrs, attrStopSequences.StringSlice(r.Stop))
+	}
+	if r.Dimensions.Set {
+		attrs = append(attrs, attrDimensions.Int64(r.Dimensions.Value))
+	}
+	if r.EncodingFormat != "" {
+		attrs = append(attrs, attrEncodingFormats.StringSlice([]string{clip(r.EncodingFormat)}))
+	}
+	if r.ServiceTier != "auto" {
+		attrs = addText(attrs, attrRequestTier, r.ServiceTier)
+	}
+	if o.conventions.latest() {
+		attrs = addText(attrs, attrReasoningLevel, r.Reasoning)
+	}
+	attrs = addText(attrs, attrConversation, r.Conversation)
+	return addText(attrs, attrOutputType, r.OutputType)
+}
+
+// responseAttributes adds what the answer says of itself.
+func (o *operation) responseAttributes(attrs []attribute.KeyValue) []attribute.KeyValue {
+	r := &o.answer.Response
+	attrs = addText(attrs, attrResponseID, r.ID)
+	attrs = addText(attrs, attrResponseModel, r.Model)
+	attrs = addText(attrs, attrResponseTier, r.ServiceTier)
+	attrs = addText(attrs, attrFingerprint, r.Fingerprint)
+	if len(r.FinishReasons) > 0 {
+		attrs = append(attrs, attrFinishReasons.StringSlice(r.FinishReasons))
+	}
+	if o.info.TimeToFirstChunk > 0 {
+		attrs = append(attrs, attrFirstChunk.Float64(o.info.TimeToFirstChunk.Seconds()))
+	}
+	u := &r.Usage
+	if !u.Known {
+		return attrs
+	}
+	attrs = append(attrs, attrInputTokens.Int64(u.Input.Total))
+	if o.route.Inference {
+		attrs = append(attrs, attrOutputTokens.Int64(u.Output.Total))
+	}
+	if u.CacheRead > 0 {
+		attrs = append(attrs, attrCacheRead.Int64(u.CacheRead))
+	}
+	if u.CacheWrite > 0 {
+		if o.conventions.latest() {
+			attrs = append(attrs, attrCacheWrite.Int64(u.CacheWrite))
+		}
+		if o.conventions.old() {
+			attrs = append(attrs, attrCacheCreation.Int64(u.CacheWrite))
+		}
+	}
+	if u.Reasoning > 0 {
+		attrs = append(attrs, attrReasoningTokens.Int64(u.Reasoning))
+	}
+	return attrs
+}
+
+func addText(attrs []attribute.KeyValue, key attribute.Key, s string) []attribute.KeyValue {
+	if s == "" {
+		return attrs
+	}
+	return append(attrs, key.String(clip(s)))
+}
