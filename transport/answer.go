@@ -95,19 +95,20 @@ func (o *operation) received(p []byte) {
 		o.mu.Unlock()
 		return
 	}
-	o.info.ResponseModel = o.answer.Model
-	o.noteRequest()
-	key := o.meters.key(&o.info, o.cred)
-	first := o.info.TimeToFirstChunk
+	if o.chunks == nil { // the first chunk names the model, as all do
+		o.noteRequest()
+		o.withoutKey(&o.answer.Response)
+		o.info.ResponseModel = o.answer.Model
+		o.chunks = o.meters.of(o.meters.key(&o.info, o.cred))
+	}
+	to, first := o.chunks, o.info.TimeToFirstChunk
 	o.mu.Unlock()
 
 	if last.IsZero() {
-		recordAll(o.ctx, o.meters.firstChunk, first.Seconds(), o.meters.of(key).record)
+		recordAll(o.ctx, o.meters.firstChunk, first.Seconds(), to.record)
 		chunks, last = chunks-1, now
 	}
-	if chunks > 0 {
-		o.meters.chunks(o.ctx, key, chunks, now.Sub(last))
-	}
+	o.meters.chunks(o.ctx, to, chunks, now.Sub(last))
 }
 
 // withoutKey takes the key out of an answer that repeats it.

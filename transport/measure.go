@@ -200,10 +200,9 @@ func (m *meters) some(ctx context.Context, counter metric.Int64Counter, k series
 
 // chunks records when the chunks of a stream came: n of them at once, the first
 // of those this long after the one before.
-func (m *meters) chunks(ctx context.Context, k seriesKey, n int, after time.Duration) {
-	opts := m.of(k).record
-	recordAll(ctx, m.perChunk, after.Seconds(), opts)
-	for range n - 1 {
-		recordAll(ctx, m.perChunk, 0, opts)
+func (m *meters) chunks(ctx context.Context, to *series, n int, after time.Duration) {
+	for range n {
+		recordAll(ctx, m.perChunk, after.Seconds(), to.record)
+		after = 0
 	}
 }

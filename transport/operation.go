@@ -40,6 +40,7 @@ type operation struct {
 	answer  genai.Body
 	reads   bool      // answer is to be read
 	last    time.Time // of the last chunk
+	chunks  *series   // that times of chunks belong to; nil before the first
 	ended   bool
 }
 
