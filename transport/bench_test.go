@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -90,5 +91,30 @@ func TestRoundTripAllocates(t *testing.T) {
 	}
 	if got, want := count(rt)-count(nothing), 5.0; got > want {
 		t.Errorf("the Transport adds %v allocations to a call, want at most %v", got, want)
+	}
+}
+
+// TestTelemetryAllocates holds what is said about telemetry that nobody wants:
+// without an SDK and an observer a call costs not one allocation more than one
+// to a route of which nothing is read, and its body is not read.
+func TestTelemetryAllocates(t *testing.T) {
+	rt := newTestTransport(t, always(newKey(t, "v1")), &Options{Base: nothing})
+	count := func(path string, body func() (io.ReadCloser, error)) float64 {
+		req := benchmarkRequest(t)
+		req.URL.Path, req.GetBody = path, body
+		return testing.AllocsPerRun(100, func() {
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+		})
+	}
+	unread := func() (io.ReadCloser, error) {
+		t.Error("the body is read for nobody")
+		return http.NoBody, nil
+	}
+	if chat, other := count("/v1/chat/completions", unread), count("/v1/files", unread); chat != other {
+		t.Errorf("a chat costs %v allocations, another call %v", chat, other)
 	}
 }

@@ -228,7 +228,8 @@ func TestResponseShowsNothing(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			req, err := http.NewRequestWithContext(ctx, "POST", tt.url+tt.path, strings.NewReader("hi"))
+			// Without a body: HTTP/2 may still be reading one while it is printed.
+			req, err := http.NewRequestWithContext(ctx, "POST", tt.url+tt.path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
