@@ -8,6 +8,8 @@
 package all
 
 import (
-	_ "github.com/keybearer/keybearer/keyprovider/env"  // env://NAME
-	_ "github.com/keybearer/keybearer/keyprovider/file" // file:///path
+	_ "github.com/keybearer/keybearer/keyprovider/awssm" // awssm://name, awssm:arn:...
+	_ "github.com/keybearer/keybearer/keyprovider/env"   // env://NAME
+	_ "github.com/keybearer/keybearer/keyprovider/file"  // file:///path
+	_ "github.com/keybearer/keybearer/keyprovider/gcpsm" // gcpsm://projects/...
 )
