@@ -12,4 +12,5 @@ import (
 	_ "github.com/keybearer/keybearer/keyprovider/env"   // env://NAME
 	_ "github.com/keybearer/keybearer/keyprovider/file"  // file:///path
 	_ "github.com/keybearer/keybearer/keyprovider/gcpsm" // gcpsm://projects/...
+	_ "github.com/keybearer/keybearer/keyprovider/vault" // vault://mount/path
 )

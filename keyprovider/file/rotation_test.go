@@ -117,6 +117,7 @@ func TestWatchRotation(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
 			path, rotate := tt.setUp(t, t.TempDir(), keyprovidertest.NewSecret())
 			var opts *Options
 			if tt.opts != nil {
