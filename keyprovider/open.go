@@ -79,7 +79,9 @@ func Open(ctx context.Context, uri string) (KeyProvider, error) {
 	}
 	p, err := open(ctx, u)
 	if err != nil {
-		if _, ours := errors.AsType[*Error](err); ours {
+		// Only an *Error is known to print nothing of the URI. What is wrapped
+		// around one, as by fmt.Errorf, is not.
+		if _, ours := err.(*Error); ours {
 			return nil, err
 		}
 		return nil, &Error{Provider: scheme, Class: openClass(err), Err: err}
