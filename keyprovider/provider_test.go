@@ -29,7 +29,7 @@ func TestFunc(t *testing.T) {
 type named string
 
 func (named) Fetch(context.Context, keyprovider.Version) (*keyprovider.Key, error) { return nil, nil }
-func (n named) String() string                                                      { return string(n) }
+func (n named) String() string                                                     { return string(n) }
 
 type nameless struct{}
 
