@@ -308,3 +308,17 @@ func TestFetchTakesTheRegionOfTheARN(t *testing.T) {
 		p.Close()
 	}
 }
+
+// The SDK's own client loses one long answer in a few hundred.
+func TestFetchLosesNoLongAnswer(t *testing.T) {
+	once(t)
+	f := newFake(t)
+	secret := keyprovidertest.NewSecret()
+	f.put(1, `{"api_key":"`+secret+`","padding":"`+strings.Repeat("x", 60<<10)+`"}`, "AWSCURRENT")
+	p := f.provide(t, nil)
+	for n := range 1000 {
+		if key, err := p.Fetch(t.Context(), ""); err != nil || key.Reveal() != secret {
+			t.Fatalf("fetch %d: %v", n, err)
+		}
+	}
+}
