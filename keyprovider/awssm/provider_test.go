@@ -185,7 +185,7 @@ func TestFetchDescribeSaysGone(t *testing.T) {
 	}
 	f.fail("DescribeSecret", deletedSecret)
 	_, err = p.Fetch(t.Context(), last)
-	if !errors.Is(err, keyprovider.ErrNotFound) || !strings.Contains(err.Error(), "marked for deletion at 2023-11-14T22:13:20Z") {
+	if !errors.Is(err, keyprovider.ErrNotFound) || !strings.Contains(err.Error(), "marked for deletion (DeletedDate 2023-11-14T22:13:20Z)") {
 		t.Errorf("marked for deletion: got %v, want ErrNotFound with the time", err)
 	}
 }
