@@ -286,14 +286,14 @@ func TestTokenFileIsReadAtEachGrant(t *testing.T) {
 	}
 }
 
-func TestCloseRevokesOnlyWhatItLoggedInFor(t *testing.T) {
+func TestRevokeOnlyWhatItLoggedInFor(t *testing.T) {
 	server := &vaultfake.Server{TokenTTL: time.Hour}
 	own := newSession(t, server, byPost, "")
 	grant(t, own)
 	given := newSession(t, server, nil, server.Token(time.Hour, true))
 	grant(t, given)
 	for _, s := range []*Session{own, given} {
-		if err := s.Close(t.Context()); err != nil {
+		if err := s.Revoke(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

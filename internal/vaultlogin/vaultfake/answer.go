@@ -63,7 +63,7 @@ func (s *Server) answer(path string, r *http.Request, body map[string]any) (int,
 		return s.kv2(r.URL.Query().Get("version"))
 	case path == "old/openai" && s.V1 != nil:
 		return 200, map[string]any{"lease_duration": 2764800, "data": s.V1}
-	case path == "dynamic/creds/app" && s.NewKey != nil:
+	case path == "dynamic/creds/app" && (s.NewKey != nil || s.NewData != nil):
 		return s.lease(token)
 	}
 	return failed(404, "no such path")
@@ -122,5 +122,9 @@ func (s *Server) lease(token string) (int, any) {
 	}
 	l.extend()
 	s.leases[id] = l
-	return 200, map[string]any{"lease_id": id, "lease_duration": left(l), "renewable": true, "data": map[string]any{"api_key": s.NewKey()}}
+	data := s.NewData
+	if s.NewKey != nil {
+		data = map[string]any{"api_key": s.NewKey()}
+	}
+	return 200, map[string]any{"lease_id": id, "lease_duration": left(l), "renewable": true, "data": data}
 }

@@ -157,24 +157,28 @@ func (s *Server) Unseal() error {
 	return errors.New("unseal: the server did not become active")
 }
 
-// Client returns a client that bears the root token, whatever the environment.
-func (s *Server) Client() (*api.Client, error) {
+// Mount mounts an engine: "kv" of a version, or "leased".
+func (s *Server) Mount(ctx context.Context, path, kind string, options map[string]string) error {
+	client, err := newClient(s.Addr, s.RootToken)
+	if err != nil {
+		return err
+	}
+	return mount(ctx, client, path, kind, options)
+}
+
+// newClient returns a client that bears a token, whatever the environment.
+func newClient(addr, token string) (*api.Client, error) {
 	cfg := api.DefaultConfig()
-	cfg.Address, cfg.AgentAddress = s.Addr, ""
+	cfg.Address, cfg.AgentAddress, cfg.MaxRetries = addr, "", 0
 	client, err := api.NewClient(cfg)
 	if err == nil {
-		client.SetToken(s.RootToken)
+		client.SetToken(token)
 		client.ClearNamespace()
 	}
 	return client, err
 }
 
-// Mount mounts an engine: "kv" of a version, or "leased".
-func (s *Server) Mount(ctx context.Context, path, kind string, options map[string]string) error {
-	client, err := s.Client()
-	if err != nil {
-		return err
-	}
+func mount(ctx context.Context, client *api.Client, path, kind string, options map[string]string) error {
 	if err := client.Sys().MountWithContext(ctx, path, &api.MountInput{Type: kind, Options: options}); err != nil {
 		return err
 	}
