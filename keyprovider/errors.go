@@ -1,6 +1,7 @@
 package keyprovider
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -85,9 +86,13 @@ func (e *Error) Unwrap() []error {
 // Format implements fmt.Formatter: %#v and %+v print no more than Error does.
 func (e *Error) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
-// MarshalText implements encoding.TextMarshaler: encoding/json and its kin
-// write what Error returns, where they would write the fields of the cause.
+// MarshalText implements encoding.TextMarshaler: encoders write what Error
+// returns, where they would write the fields of the cause.
 func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalJSON implements json.Marshaler, for html/template, which asks for no
+// text within a script.
+func (e *Error) MarshalJSON() ([]byte, error) { return json.Marshal(e.Error()) }
 
 // Reason returns a cause for [Error] whose text is printed: the author of the
 // provider vouches that text holds no secret and repeats no input in which a

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"log/slog"
 	"strings"
@@ -150,5 +151,22 @@ func TestSentinelsDiffer(t *testing.T) {
 				t.Errorf("errors.Is(%v, %v) = %t", a, b, i != j)
 			}
 		}
+	}
+}
+
+// TestErrorInScript: within a script html/template follows pointers until it
+// meets a json.Marshaler, past an error and a TextMarshaler.
+func TestErrorInScript(t *testing.T) {
+	secret := keyprovidertest.NewSecret()
+	err := &keyprovider.Error{Provider: "p", Class: keyprovider.ErrDenied, Err: &struct {
+		error
+		Message string
+	}{io.EOF, secret}}
+	var out strings.Builder
+	if err := template.Must(template.New("").Parse("<script>x = {{.}}</script>")).Execute(&out, err); err != nil {
+		t.Fatal(err)
+	}
+	if want := `<script>x = "keyprovider: p: access denied"</script>`; out.String() != want {
+		t.Errorf("the template writes %s, want %s", out.String(), want)
 	}
 }
