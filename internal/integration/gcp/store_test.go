@@ -27,6 +27,7 @@ const (
 type store struct {
 	*fakesm.Server
 	addr  string // over TLS
+	plain string // without
 	admin *secretmanager.Client
 
 	tb      testing.TB
@@ -45,7 +46,8 @@ func newStore(tb testing.TB, opts fakesm.Options) *store {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if s.admin, err = fakesm.Client(context.Background(), plain.Addr); err != nil {
+	s.plain = plain.Addr
+	if s.admin, err = fakesm.Client(context.Background(), s.plain); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {

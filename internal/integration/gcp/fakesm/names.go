@@ -79,6 +79,9 @@ func (s *Server) versionAt(name, permission string) (*secret, *version, error) {
 		return nil, nil, malformed(name)
 	}
 	found, full, err := s.secretAt(m[1], permission)
+	if status.Code(err) == codes.PermissionDenied {
+		err = denied(permission, name) // which tells the version that was asked for
+	}
 	if err != nil {
 		return nil, nil, err
 	}
