@@ -28,7 +28,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Server is the service. Make one with New.
+// Server is the service. Make one with New. The methods of the service itself
+// are for gRPC to call, after Start: use a Client.
 type Server struct {
 	secretmanagerpb.UnimplementedSecretManagerServiceServer
 
