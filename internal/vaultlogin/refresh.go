@@ -74,9 +74,10 @@ func (st *session) keepGiven(ctx context.Context, g *Grant) (*Grant, error) {
 		}
 		return st.set(&c, false), nil
 	}
-	if !g.Alive(now()) || !g.renewable {
+	if !g.renewable {
 		return g, nil
 	}
+	// Even past its end as far as is known: the server counts in whole seconds.
 	renewed, err := st.renew(ctx, g)
 	switch {
 	case err == nil && renewed.renewable:
@@ -100,8 +101,12 @@ func (st *session) renew(ctx context.Context, g *Grant) (*Grant, error) {
 	if secret == nil || secret.Auth == nil {
 		return nil, invalid("renewing the token: the answer holds none", nil)
 	}
+	ttl := time.Duration(secret.Auth.LeaseDuration) * time.Second
+	if ttl <= 0 && !g.Expires.IsZero() { // no time to give; 0 means "for ever" elsewhere
+		return nil, denied("renewing the token: it has reached its max TTL", nil)
+	}
 	c := *g
-	c.term(start, time.Duration(secret.Auth.LeaseDuration)*time.Second, secret.Auth.Renewable)
+	c.term(start, ttl, secret.Auth.Renewable)
 	return st.set(&c, false), nil
 }
 

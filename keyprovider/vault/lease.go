@@ -157,8 +157,8 @@ func (p *Provider) renew(ctx context.Context, l *lease) (*keyprovider.Key, error
 		}
 		return nil, nil // it is gone, or may not be renewed
 	}
-	if secret == nil {
-		return nil, nil
+	if secret == nil || secret.LeaseDuration <= 0 && !l.expires.IsZero() {
+		return nil, nil // there is no time left to give
 	}
 	renewed := *l
 	renewed.term(l.key, start, time.Duration(secret.LeaseDuration)*time.Second, secret.Renewable, grant)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -154,12 +155,51 @@ type gate struct {
 	calls []string
 	hang  chan struct{} // not nil: requests wait for it
 	token string        // added where the request has none
+	conns []net.Conn
+	down  bool // connections are closed as they come
+}
+
+// door closes connections while the gate is down.
+type door struct {
+	net.Listener
+	g *gate
+}
+
+func (d door) Accept() (net.Conn, error) {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		d.g.mu.Lock()
+		down := d.g.down
+		if !down {
+			d.g.conns = append(d.g.conns, c)
+		}
+		d.g.mu.Unlock()
+		if !down {
+			return c, nil
+		}
+		_ = c.Close()
+	}
+}
+
+// setDown breaks every connection, and lets none through until it is undone.
+func (g *gate) setDown(down bool) {
+	g.mu.Lock()
+	g.down = down
+	g.mu.Unlock()
+	if down {
+		g.cut()
+	}
 }
 
 func newGate(tb testing.TB) *gate {
 	tb.Helper()
 	g := newHandler(tb)
-	g.Server = httptest.NewServer(g)
+	g.Server = httptest.NewUnstartedServer(g)
+	g.Server.Listener = door{g.Server.Listener, g}
+	g.Server.Start()
 	tb.Cleanup(g.Server.Close)
 	return g
 }
@@ -205,6 +245,17 @@ func (g *gate) Hang() (release func()) {
 		g.mu.Unlock()
 		close(hang)
 	})
+}
+
+// cut closes every connection, those that were upgraded included: the listener
+// goes on.
+func (g *gate) cut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.conns {
+		_ = c.Close()
+	}
+	g.conns = nil
 }
 
 // count returns how many requests so far begin with prefix.
