@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	official "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
 	openai "github.com/sashabaranov/go-openai"
 
 	"github.com/keybearer/keybearer/internal/integration/gcp/fakesm"
@@ -60,10 +62,31 @@ func newStack(t *testing.T, opts gcpsm.Options, source rotation.SourceOptions, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := openai.DefaultConfig("")
-	config.BaseURL, config.HTTPClient = s.openai.URL(), httpClient
-	s.load(openai.NewClientWithConfig(config))
+	s.load(goOpenAI(s.openai.URL(), httpClient), openAIGo(s.openai.URL(), httpClient))
 	return s
+}
+
+// goOpenAI asks by way of github.com/sashabaranov/go-openai.
+func goOpenAI(base string, c *http.Client) func(context.Context) error {
+	config := openai.DefaultConfig("")
+	config.BaseURL, config.HTTPClient = base, c
+	client := openai.NewClientWithConfig(config)
+	return func(ctx context.Context) error {
+		_, err := client.CreateChatCompletion(ctx, openai.ChatCompletionRequest{
+			Model: openai.GPT4oMini, Messages: []openai.ChatCompletionMessage{{Role: "user", Content: "hello"}}})
+		return err
+	}
+}
+
+// openAIGo asks by way of OpenAI's own client, with its retries switched off:
+// they would hide a failed call.
+func openAIGo(base string, c *http.Client) func(context.Context) error {
+	client := official.NewClient(option.WithBaseURL(base), option.WithHTTPClient(c), option.WithMaxRetries(0))
+	return func(ctx context.Context) error {
+		_, err := client.Chat.Completions.New(ctx, official.ChatCompletionNewParams{
+			Model: official.ChatModelGPT4oMini, Messages: []official.ChatCompletionMessageParamUnion{official.UserMessage("hello")}})
+		return err
+	}
 }
 
 // mint makes a key at OpenAI and stores it. It returns the key's secret.
@@ -74,16 +97,15 @@ func (s *stack) mint() string {
 	return secret
 }
 
-// load keeps the workers calling until finish.
-func (s *stack) load(client *openai.Client) {
+// load keeps the workers calling, each by one of the clients, until finish.
+func (s *stack) load(clients ...func(context.Context) error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.tb.Cleanup(s.finish)
 	for i := range workers {
 		s.workers.Go(func() {
 			for ctx.Err() == nil {
-				_, err := client.CreateChatCompletion(context.Background(), openai.ChatCompletionRequest{
-					Model: openai.GPT4oMini, Messages: []openai.ChatCompletionMessage{{Role: "user", Content: "hello"}}})
+				err := clients[i%len(clients)](context.Background())
 				s.calls.Add(1)
 				s.done[i].Add(1)
 				if err != nil {
