@@ -108,6 +108,7 @@ func TestNothingShowsAKey(t *testing.T) {
 
 // TestCausesShowNoKey: an error whose cause quotes the key keeps it to itself
 // where it is asked for its text, as every error is that is printed or encoded.
+// That of a Reason cannot even be reached without asking for it.
 func TestCausesShowNoKey(t *testing.T) {
 	w := New(t)
 	for _, s := range w.Causes {
@@ -117,6 +118,9 @@ func TestCausesShowNoKey(t *testing.T) {
 				check(t, w, Subject{s.Name + " in a slice", []any{s.Value}}, p)
 				check(t, w, Subject{s.Name + " in a field", struct{ Err any }{s.Value}}, p)
 				check(t, w, Subject{s.Name + " in an unexported field", struct{ err any }{s.Value}}, p)
+			}
+			if places := Reach(s.Value, w.Secrets...); s.Name == "Error with a Reason" && len(places) > 0 {
+				t.Errorf("the key can be reached at %v", places)
 			}
 		})
 	}

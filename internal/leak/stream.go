@@ -27,7 +27,8 @@ func (w *World) addTransport(tb testing.TB, protocol string, source *rotation.So
 	must(tb, err)
 	rt := client.Transport.(*transport.Transport)
 
-	// One call to its end, for an idle connection; one is held.
+	// One call is held; one goes to its end, for an idle connection.
+	stream := midStream(tb, srv, client)
 	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, srv.URL()+"/models", nil)
 	must(tb, err)
 	resp, err := client.Do(req)
@@ -37,7 +38,6 @@ func (w *World) addTransport(tb testing.TB, protocol string, source *rotation.So
 		tb.Fatalf("the answer came by %s, want %s", resp.Proto, protocol)
 	}
 	w.add(protocol+" Response, read", resp)
-	stream := midStream(tb, srv, client)
 
 	w.add(protocol+" Response in mid-stream", stream)
 	w.add(protocol+" Response.Body", stream.Body)

@@ -38,7 +38,8 @@ type World struct {
 	// Subjects are the things that must show no key, however they are printed.
 	Subjects []Subject
 	// Causes are errors that wrap an SDK's error, which quotes the key. They show
-	// none to whatever asks an error for its text.
+	// none to whatever asks them for their text; what asks for the cause, as
+	// errors.As does, finds it.
 	Causes []Subject
 	// Bases are the http.Transports under ours. They do hold keys, in the buffers
 	// of their connections.
@@ -178,9 +179,8 @@ func (w *World) addCauses(tb testing.TB) {
 		Subject{"Error", failed},
 		Subject{"Error, wrapped", fmt.Errorf("start: %w", failed)},
 		Subject{"Error without a class", &keyprovider.Error{Err: quoting}},
+		Subject{"Error with a Reason", reasoned},
 	)
-	// A Reason keeps its cause where no dumper looks.
-	w.add("Error with a Reason", reasoned)
 
 	broken := keyprovidertest.NewFake(w.Secrets[1])
 	source, err := rotation.NewSource(tb.Context(), broken, &rotation.SourceOptions{MinRefresh: -1, Logger: slog.New(slog.DiscardHandler)})
