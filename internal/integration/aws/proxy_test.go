@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"log"
@@ -69,6 +70,9 @@ func (p *proxy) took() (calls map[string]int, all int) {
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A server notices that a client is gone only once the body is read.
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	p.mu.Lock()
 	p.calls[operation(r)]++
 	f := p.fault
