@@ -19,11 +19,13 @@ type OpenFunc func(ctx context.Context, u *url.URL) (KeyProvider, error)
 // known are the schemes of this module's own backends and the package that
 // registers each, for the error that tells a program what to import.
 var known = map[string]string{
-	"env":   "env",
-	"file":  "file",
-	"vault": "vault",
-	"awssm": "awssm",
-	"gcpsm": "gcpsm",
+	"env":      "env",
+	"file":     "file",
+	"vault":    "vault",
+	"awssm":    "awssm",
+	"gcpsm":    "gcpsm",
+	"workload": "workload",
+	"command":  "command",
 }
 
 var registry = struct {
