@@ -94,10 +94,13 @@ func demo(ctx context.Context, out io.Writer, colour bool, story []chapter) erro
 	return err
 }
 
-// startServer starts the fake, and makes it take its time as a model does.
+// startServer starts the fake, and makes it take its time over an answer, as a
+// model does. It refuses a key at once.
 func startServer() *openaitest.Server {
-	srv := openaitest.New(nil)
-	srv.Inject(openaitest.Fault{Times: -1, Match: isStream, ChunkDelay: 25 * time.Millisecond})
-	srv.Inject(openaitest.Fault{Times: -1, Delay: 15 * time.Millisecond})
+	srv := openaitest.New(&openaitest.Options{Answer: func(_, question string) string {
+		time.Sleep(30 * time.Millisecond)
+		return "This is the answer to " + question
+	}})
+	srv.Inject(openaitest.Fault{Times: -1, Match: isStream, ChunkDelay: 20 * time.Millisecond})
 	return srv
 }

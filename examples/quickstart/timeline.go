@@ -61,7 +61,7 @@ func (t *timeline) event(e rotation.SourceEvent) {
 	case rotation.EventAccepted:
 		t.say("source", "%s is accepted", key)
 	case rotation.EventRefused:
-		t.say("source", "%s was refused: looks into the file, once for all callers", key)
+		t.say("source", "%s was refused: looks for another in the file", key)
 	case rotation.EventFellBack:
 		t.say("source", "%s is not accepted yet: %s stands in", previous, key)
 	case rotation.EventClosed:
