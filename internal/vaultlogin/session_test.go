@@ -68,6 +68,24 @@ func TestTokenIsRenewedAndReplaced(t *testing.T) {
 	})
 }
 
+// The server counts in whole seconds and rounds down: a renewal near the end
+// brings 0, which elsewhere means "for ever".
+func TestTokenOfSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &vaultfake.Server{TokenTTL: 2 * time.Second, MaxTTL: 3 * time.Second}
+		s := newSession(t, server, byPost, "")
+		for range 600 {
+			if _, err := grant(t, s).Client.Auth().Token().LookupSelfWithContext(t.Context()); err != nil {
+				t.Fatalf("the granted token does not work: %v", err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if got := server.Count("PUT auth/approle/login"); got < 20 || got > 40 {
+			t.Errorf("logins in a minute = %d, want one in 2 to 3 seconds", got)
+		}
+	})
+}
+
 func TestRefusedLoginsAreSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &vaultfake.Server{Intercept: func(w http.ResponseWriter, _ *http.Request) bool {
