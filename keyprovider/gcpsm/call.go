@@ -88,10 +88,10 @@ func classify(err error) *failed {
 // within adds that the caller's context has ended, if it has, without losing
 // what had failed until then. A definite answer stands as it is.
 func (f *failed) within(ctx context.Context) *failed {
-	ended := ctx.Err()
-	if ended == nil && f.Code == codes.DeadlineExceeded && expiring(ctx) {
-		ended = context.DeadlineExceeded // the server was told of it, and was faster
+	if f.Code == codes.DeadlineExceeded && expiring(ctx) {
+		<-ctx.Done() // the server was told of the deadline, and was a moment faster
 	}
+	ended := ctx.Err()
 	if ended == nil || !f.Again {
 		return f
 	}
