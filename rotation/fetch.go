@@ -221,7 +221,7 @@ func (o *owner) endRound() {
 		if c := o.candidate; err == nil && c != nil && c.invalid {
 			err = o.notInPlace(c)
 		}
-		result <- err
+		o.post(func() { result <- err })
 	}
 	o.joined = nil
 }
@@ -245,10 +245,12 @@ func (o *owner) failed(err error, now instant) {
 	o.failure = err
 	o.failures++
 	if o.serving == nil && !errors.Is(err, keyprovider.ErrUnavailable) {
-		select {
-		case o.coldFailure <- err:
-		default:
-		}
+		o.post(func() {
+			select {
+			case o.coldFailure <- err:
+			default:
+			}
+		})
 	}
 }
 

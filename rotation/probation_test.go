@@ -150,6 +150,11 @@ func TestBothKeysDead(t *testing.T) {
 			}
 			wait(time.Second)
 		}
+		// The key on probation serves, since the store names it; the other is
+		// tried once in a while.
+		if n := openai.refused[keys[0]]; n > 150 {
+			t.Errorf("%d calls of %d bore the previous key, which is known to be dead, want its trials alone", n, attempts)
+		}
 		if n := fake.Fetches(); n > 25 {
 			t.Errorf("%d fetches in an hour with both keys dead, want them bounded", n)
 		}
@@ -281,5 +286,47 @@ func TestRefusedKeyComesBack(t *testing.T) {
 			t.Errorf("%d calls failed after the store was mended", failed)
 		}
 		holds(t, source, keys[1])
+	})
+}
+
+// Two rotations in quick succession, neither new key works: the key that falls
+// back in is the one that was accepted, not the one in between.
+func TestFallsBackToTheKeyThatWorked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(3)
+		fake := keyprovidertest.NewFake(keys[0])
+		openai := newService(keys[0])
+		source := open(t, fake, rotation.SourceOptions{})
+		rotate(t, fake, openai, source, keys[1])
+		wait(5 * time.Second)
+		fake.Set(keys[2])
+		fake.Notify()
+		synctest.Wait()
+		holds(t, source, keys[2])
+		if err := openai.call(t.Context(), source); err != nil {
+			t.Errorf("%v, want the first key, which the service takes", err)
+		}
+		holds(t, source, keys[0])
+	})
+}
+
+// The store goes back to a dead key, and the key that works is suspected once,
+// wrongly: that must cost one call, not all until the next trial.
+func TestWrongSuspicionBesideADeadCandidate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(2)
+		fake := keyprovidertest.NewFake(keys[0])
+		openai := newService(keys[0])
+		source := open(t, fake, rotation.SourceOptions{Validate: openai.validate})
+		rotate(t, fake, openai, source, keys[1]) // a dead key, which Validate keeps out
+		wait(20 * time.Second)
+		good, _ := source.Key(t.Context())
+		if _, err := source.Reject(t.Context(), good); err != nil {
+			t.Fatal(err) // the dead key, as the last resort
+		}
+		if failed := openai.calls(t, source, 100*time.Millisecond, 30*time.Second); failed != 0 {
+			t.Errorf("%d calls failed after one wrong suspicion, want 0", failed)
+		}
+		holds(t, source, keys[0])
 	})
 }
