@@ -48,7 +48,7 @@ func run(ctx context.Context, secret, subscription string, every time.Duration) 
 		if err != nil {
 			return err
 		}
-		defer client.Close()
+		defer func() { _ = client.Close() }()
 		opts.Client = client
 	}
 	provider, err := gcpsm.New(ctx, secret, opts)
@@ -120,7 +120,7 @@ func ask(ctx context.Context, client *openai.Client) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	answer := ""
 	for {
 		chunk, err := stream.Recv()

@@ -84,7 +84,7 @@ func openAIGo(base string, c *http.Client) func(context.Context) error {
 	client := official.NewClient(option.WithBaseURL(base), option.WithHTTPClient(c), option.WithMaxRetries(0))
 	return func(ctx context.Context) error {
 		_, err := client.Chat.Completions.New(ctx, official.ChatCompletionNewParams{
-			Model: official.ChatModelGPT4oMini, Messages: []official.ChatCompletionMessageParamUnion{official.UserMessage("hello")}})
+			Model: openai.GPT4oMini, Messages: []official.ChatCompletionMessageParamUnion{official.UserMessage("hello")}})
 		return err
 	}
 }

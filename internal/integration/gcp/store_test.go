@@ -42,7 +42,7 @@ func newStore(tb testing.TB, opts fakesm.Options) *store {
 	s := &store{Server: fakesm.New(opts), tb: tb, opts: opts}
 	s.start("127.0.0.1:0")
 	s.addr = s.running.Addr
-	plain, err := s.Server.Start("127.0.0.1:0")
+	plain, err := s.Start("127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func newStore(tb testing.TB, opts fakesm.Options) *store {
 // start listens, for what the provider connects to.
 func (s *store) start(addr string) {
 	s.tb.Helper()
-	running, err := s.Server.Start(addr, grpc.Creds(credentials.NewServerTLSFromCert(certificate)))
+	running, err := s.Start(addr, grpc.Creds(credentials.NewServerTLSFromCert(certificate)))
 	if err != nil {
 		s.tb.Fatal(err)
 	}

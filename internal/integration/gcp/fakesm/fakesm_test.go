@@ -52,7 +52,7 @@ func newWorld(t *testing.T, location string) *world {
 	if w.Client, err = fakesm.Client(t.Context(), running.Addr); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.Client.Close() })
+	t.Cleanup(func() { w.Close() })
 	return w
 }
 

@@ -53,7 +53,7 @@ func main() {
 
 func run(ctx context.Context, every time.Duration, rotations int, command []string) error {
 	bus := pstest.NewServer()
-	defer bus.Close()
+	defer func() { _ = bus.Close() }()
 	store := fakesm.New(fakesm.Options{Projects: map[string]int64{"my-project": 123456789012},
 		Publish: func(topic string, attributes map[string]string, data []byte) { bus.Publish(topic, data, attributes) }})
 	running, err := store.Start("127.0.0.1:0")
@@ -65,7 +65,7 @@ func run(ctx context.Context, every time.Duration, rotations int, command []stri
 	if err != nil {
 		return err
 	}
-	defer admin.Close()
+	defer func() { _ = admin.Close() }()
 	service := openaitest.New(nil)
 	defer service.Close()
 	if err := prepare(ctx, bus, admin); err != nil {
@@ -80,7 +80,7 @@ func run(ctx context.Context, every time.Duration, rotations int, command []stri
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		program := filepath.Join(dir, "example")
 		if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, example).CombinedOutput(); err != nil {
 			return fmt.Errorf("building the example: %w\n%s", err, out)
