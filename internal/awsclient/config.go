@@ -91,6 +91,9 @@ func (c *Config) useTransport(t *http.Transport) {
 	// call until the kernel gives up on it; an HTTP/1 connection is dropped
 	// with the first call that times out on it.
 	t.ForceAttemptHTTP2 = false
+	// A poll is one small request on a connection that is often new, because
+	// the service has closed the last one.
+	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 2<<10
 	c.transport = t
 	c.HTTPClient = &sender{http.Client{
 		Transport: t,

@@ -68,9 +68,11 @@ func TestFaults(t *testing.T) {
 	}
 	t.Run("server killed", func(t *testing.T) {
 		server := ownMoto(t)
-		st, front := newStore(t, server.url), newProxy(t, server.url)
-		r := underFault(t, st, front.URL, keyprovider.ErrUnavailable, server.kill, func() {
-			server.restart(t)
+		st, front := newStore(t, server.URL), newProxy(t, server.URL)
+		r := underFault(t, st, front.URL, keyprovider.ErrUnavailable, server.Kill, func() {
+			if err := server.Restart(); err != nil {
+				t.Fatal(err)
+			}
 			st.arn = "" // moto forgets
 		})
 		r.fault = "server killed, restarted empty"
