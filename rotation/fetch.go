@@ -244,7 +244,7 @@ func (o *owner) failed(err error, now instant) {
 	}
 	o.failure = err
 	o.failures++
-	if o.serving == nil && !errors.Is(err, keyprovider.ErrUnavailable) {
+	if o.serving == nil && reason(err) != unreachable {
 		o.post(func() {
 			select {
 			case o.coldFailure <- err:
@@ -256,7 +256,8 @@ func (o *owner) failed(err error, now instant) {
 
 // isDenial reports whether a store gave an answer, and the answer was no.
 func isDenial(err error) bool {
-	return errors.Is(err, keyprovider.ErrDenied) || errors.Is(err, keyprovider.ErrNotFound)
+	why := reason(err)
+	return why == denied || why == gone
 }
 
 // plan returns when to fetch next if nobody asks.
