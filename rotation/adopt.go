@@ -103,11 +103,6 @@ func (o *owner) swap(c *held, now instant) {
 	if c == o.candidate {
 		o.candidate = nil
 	}
-	if old.refused && old.trials == 1 {
-		// One refusal may have been a mistake: the old key gets a second
-		// chance at once, should the new one be refused as well.
-		old.trialAt = now
-	}
 	o.serving = c
 	c.servedAt, c.refused, c.invalid, c.probationEnds = now, false, false, never
 	o.forced = false
