@@ -2,6 +2,7 @@ package vaultlogin
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
@@ -27,7 +28,7 @@ func (st *session) refresh(ctx context.Context) (*Grant, error) {
 		if err == nil {
 			return renewed, nil
 		}
-		if keyprovider.Class(err) == keyprovider.ErrUnavailable {
+		if !Unrenewable(err) {
 			return st.later(g), nil
 		}
 	}
@@ -84,7 +85,7 @@ func (st *session) keepGiven(ctx context.Context, g *Grant) (*Grant, error) {
 		return renewed, nil
 	case err == nil:
 		g = renewed
-	case keyprovider.Class(err) == keyprovider.ErrUnavailable:
+	case !Unrenewable(err):
 		return st.later(g), nil
 	}
 	c := *g
@@ -125,7 +126,7 @@ func (st *session) login(ctx context.Context) (*Grant, error) {
 	case err == nil:
 		st.failure = nil
 		st.logins.reset()
-	case context.Cause(ctx) != context.Canceled: // a caller that left says nothing about the server
+	case !errors.Is(ctx.Err(), context.Canceled): // a caller that left says nothing about the server
 		st.failure = err
 		st.logins.count(now())
 	}

@@ -153,6 +153,7 @@ func (s *stack) check() {
 	s.t.Helper()
 	if n := s.failed.Load(); n > 0 {
 		s.t.Errorf("failed calls = %d of %d, want 0; the first: %v", n, s.calls.Load(), *s.firstFailure.Load())
+		s.t.Logf("the log:\n%s", s.log.String())
 	}
 	if keyprovidertest.Leaks(s.log.String(), append(s.keys, server.RootToken)...) || strings.Contains(s.log.String(), "hvs.") {
 		s.t.Errorf("the log shows a key or a token:\n%s", s.log.String())
