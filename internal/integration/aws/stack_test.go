@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,9 @@ type stack struct {
 	stop          context.CancelFunc
 	calling       sync.WaitGroup
 	calls, failed atomic.Int64
+
+	lap  sync.Cond // of laps: a call has ended
+	laps []int     // calls that ended, by caller
 }
 
 func newStack(tb testing.TB, service *openaitest.Server, p keyprovider.KeyProvider, opts rotation.SourceOptions) *stack {
@@ -52,7 +56,8 @@ func newStack(tb testing.TB, service *openaitest.Server, p keyprovider.KeyProvid
 func (s *stack) load(n int) {
 	ctx, cancel := context.WithCancel(s.Context())
 	s.stop = cancel
-	for range n {
+	s.lap.L, s.laps = &sync.Mutex{}, make([]int, n)
+	for caller := range n {
 		s.calling.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				s.calls.Add(1)
@@ -60,6 +65,10 @@ func (s *stack) load(n int) {
 					s.failed.Add(1)
 					s.Errorf("call: %v", err)
 				}
+				s.lap.L.Lock()
+				s.laps[caller]++
+				s.lap.L.Unlock()
+				s.lap.Broadcast()
 			}
 		})
 	}
@@ -70,6 +79,19 @@ func (s *stack) load(n int) {
 func (s *stack) end() {
 	s.stop()
 	s.calling.Wait()
+}
+
+// settle returns when every call that was under way has ended. A call is
+// repeated once: it cannot outlive two revocations.
+func (s *stack) settle() {
+	s.lap.L.Lock()
+	defer s.lap.L.Unlock()
+	before := slices.Clone(s.laps)
+	for caller := range before {
+		for s.laps[caller] == before[caller] {
+			s.lap.Wait()
+		}
+	}
 }
 
 func (s *stack) call(stream bool) error {
@@ -136,6 +158,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		longest = max(longest, s.await(st.latest, 10*time.Second))
 		service.Revoke(old)
 		old = fresh
+		s.settle()
 	}
 	s.end()
 	calls, all := front.took()
