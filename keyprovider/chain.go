@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,7 @@ import (
 // A chain without members, or with a nil one, answers every Fetch with
 // ErrInvalid.
 func Chain(providers ...KeyProvider) KeyProvider {
-	return &chain{members: append([]KeyProvider(nil), providers...), serving: none}
+	return &chain{members: slices.Clone(providers), serving: none, moved: make(chan struct{})}
 }
 
 const none = -1
@@ -33,6 +34,7 @@ type chain struct {
 
 	mu      sync.Mutex
 	serving int
+	moved   chan struct{} // closed and replaced when another member serves
 	// hinted are the members before the serving one whose Watch has returned.
 	// They exist now and would return at once for ever, while the chain stays
 	// with the serving member, so they are not watched again until it changes.
@@ -55,7 +57,7 @@ func (c *chain) Fetch(ctx context.Context, last Version) (*Key, error) {
 		case errors.Is(err, ErrNotModified):
 			c.serve(i)
 			return nil, err
-		case !errors.Is(err, ErrNotFound):
+		case Class(err) != ErrNotFound:
 			return nil, err
 		}
 		missing = append(missing, err)
@@ -102,6 +104,8 @@ func (c *chain) serve(i int) {
 	defer c.mu.Unlock()
 	if c.serving != i {
 		c.serving, c.hinted = i, nil
+		close(c.moved)
+		c.moved = make(chan struct{})
 	}
 }
 
@@ -113,63 +117,6 @@ func (c *chain) lastFor(i int, last Version) Version {
 		return Version(v)
 	}
 	return ""
-}
-
-// Watch implements Watcher. Members that cannot be watched are left to polling.
-func (c *chain) Watch(ctx context.Context, last Version) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait() // no member's Watch outlives this call
-	defer cancel()
-
-	type result struct {
-		member int
-		err    error
-	}
-	results := make(chan result, len(c.members))
-	for _, i := range c.watched() {
-		w, ok := c.members[i].(Watcher)
-		if !ok {
-			continue
-		}
-		wg.Go(func() { results <- result{i, w.Watch(ctx, c.lastFor(i, last))} })
-	}
-	select {
-	case r := <-results:
-		if r.err == nil {
-			c.hint(r.member)
-		}
-		return r.err
-	case <-ctx.Done():
-		return fmt.Errorf("keyprovider: %s: watch: %w", c.String(), ctx.Err())
-	}
-}
-
-// watched lists the members whose change may matter.
-func (c *chain) watched() []int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var members []int
-	for i := range c.members {
-		if (c.serving == none || i <= c.serving) && !c.hinted[i] {
-			members = append(members, i)
-		}
-	}
-	return members
-}
-
-func (c *chain) hint(i int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i < c.serving {
-		if c.hinted == nil {
-			c.hinted = map[int]bool{}
-		}
-		c.hinted[i] = true
-	}
 }
 
 // defaultPoll is what a member's interval of zero stands for when the chain
@@ -210,13 +157,13 @@ func (c *chain) String() string {
 	return "chain(" + strings.Join(names, ", ") + ")"
 }
 
-// Close closes every member that can be closed.
-func (c *chain) Close() error {
-	var errs []error
+// Close closes every member that can be closed, the last one first. The panic
+// of one does not keep the others open.
+func (c *chain) Close() (err error) {
 	for _, p := range c.members {
 		if closer, ok := p.(io.Closer); ok {
-			errs = append(errs, closer.Close())
+			defer func() { err = errors.Join(err, closer.Close()) }()
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }

@@ -1,14 +1,11 @@
 package keyprovider
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"strings"
-	"syscall"
 )
 
 // The classes of a failed Fetch. An error of a provider wraps exactly one.
@@ -67,7 +64,7 @@ func (e *Error) Error() string {
 		parts = append(parts, e.Provider)
 	}
 	if e.Class != nil {
-		parts = append(parts, e.Class.Error())
+		parts = append(parts, className(e.Class))
 	}
 	if reason := vetted(e.Err); reason != "" {
 		parts = append(parts, reason)
@@ -89,82 +86,70 @@ func (e *Error) Unwrap() []error {
 // Format implements fmt.Formatter: %#v and %+v print no more than Error does.
 func (e *Error) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
+// MarshalText implements encoding.TextMarshaler: encoders write what Error
+// returns, where they would write the fields of the cause.
+func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
+// MarshalJSON implements json.Marshaler, for html/template, which asks for no
+// text within a script.
+func (e *Error) MarshalJSON() ([]byte, error) { return json.Marshal(e.Error()) }
+
 // Reason returns a cause for [Error] whose text is printed: the author of the
 // provider vouches that text holds no secret and repeats no input in which a
 // key could have been pasted. cause may be nil; it is wrapped, not printed.
-func Reason(text string, cause error) error { return &reason{text, cause} }
+func Reason(text string, cause error) error {
+	return &reason{text, func() error { return cause }}
+}
 
+// The cause sits behind a closure, where no printer finds what an SDK quoted.
 type reason struct {
 	text  string
-	cause error
+	cause func() error
 }
 
 func (r *reason) Error() string              { return r.text }
-func (r *reason) Unwrap() error              { return r.cause }
+func (r *reason) Unwrap() error              { return r.cause() }
 func (r *reason) Format(f fmt.State, _ rune) { io.WriteString(f, r.text) }
 
 // Class returns the class of a failed Fetch: ErrNotFound, ErrDenied,
-// ErrInvalid or ErrUnavailable. An error that wraps none of them counts as
-// ErrUnavailable, because trying again is the answer that loses nothing. nil
-// and ErrNotModified are no failures: their class is nil.
+// ErrInvalid or ErrUnavailable. That of the outermost [*Error] counts, whatever
+// its cause wraps: a login file that is not found is no missing key. An error
+// that wraps no class is ErrUnavailable, because trying again is the answer
+// that loses nothing. nil and ErrNotModified are no failures: their class is
+// nil.
 func Class(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		if class := classOf(e.Class); class != nil {
+			return class
+		}
+	}
 	if err == nil || errors.Is(err, ErrNotModified) {
 		return nil
 	}
-	for _, class := range []error{ErrNotFound, ErrDenied, ErrInvalid} {
-		if errors.Is(err, class) {
-			return class
-		}
+	if class := classOf(err); class != nil {
+		return class
 	}
 	return ErrUnavailable
 }
 
-// vetted returns what may be printed of a cause.
-func vetted(err error) string {
-	if err == nil {
-		return ""
-	}
-	if r, ok := errors.AsType[*reason](err); ok {
-		return r.text
-	}
-	for _, plain := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, plain) {
-			return plain.Error()
+// classOf returns the class that err is or wraps, or nil. Of several it is the
+// one that is the least likely to give a key up.
+func classOf(err error) error {
+	for _, class := range []error{ErrUnavailable, ErrDenied, ErrInvalid, ErrNotFound} {
+		if errors.Is(err, class) {
+			return class
 		}
 	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno.Error()
-	}
-	for _, plain := range []error{fs.ErrNotExist, fs.ErrPermission, io.ErrUnexpectedEOF} {
-		if errors.Is(err, plain) {
-			return plain.Error()
-		}
-	}
-	if coder, ok := errors.AsType[interface {
-		error
-		ErrorCode() string
-	}](err); ok && isCode(coder.ErrorCode()) {
-		return coder.ErrorCode()
-	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return "timeout"
-	}
-	return ""
+	return nil
 }
 
-// isCode reports whether s has the form of an error code: a short word, in
-// letters alone, so that no token fits.
-func isCode(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
+// className is what Error prints for a class. Only the classes themselves are
+// known to say nothing of anybody's input.
+func className(class error) string {
+	if known := classOf(class); known != nil {
+		return known.Error()
 	}
-	for i := range len(s) {
-		c := s[i] | 0x20
-		if (c < 'a' || c > 'z') && s[i] != '.' && s[i] != '_' {
-			return false
-		}
-	}
-	return true
+	return ErrUnavailable.Error()
 }
 
 // invalid is an ErrInvalid of this package's own making.

@@ -19,11 +19,13 @@ type OpenFunc func(ctx context.Context, u *url.URL) (KeyProvider, error)
 // known are the schemes of this module's own backends and the package that
 // registers each, for the error that tells a program what to import.
 var known = map[string]string{
-	"env":   "env",
-	"file":  "file",
-	"vault": "vault",
-	"awssm": "awssm",
-	"gcpsm": "gcpsm",
+	"env":      "env",
+	"file":     "file",
+	"vault":    "vault",
+	"awssm":    "awssm",
+	"gcpsm":    "gcpsm",
+	"workload": "workload",
+	"command":  "command",
 }
 
 var registry = struct {
@@ -79,7 +81,9 @@ func Open(ctx context.Context, uri string) (KeyProvider, error) {
 	}
 	p, err := open(ctx, u)
 	if err != nil {
-		if _, ours := errors.AsType[*Error](err); ours {
+		// Only an *Error is known to print nothing of the URI. What is wrapped
+		// around one, as by fmt.Errorf, is not.
+		if _, ours := err.(*Error); ours {
 			return nil, err
 		}
 		return nil, &Error{Provider: scheme, Class: openClass(err), Err: err}

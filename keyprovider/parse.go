@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/keybearer/keybearer/internal/keyshape"
 )
 
 // DefaultField is the field of a JSON object that ParseKey takes the key from
@@ -18,9 +20,9 @@ const DefaultField = "api_key"
 const maxPayload = 64 << 10
 
 // ParseKey makes a Key of a value as a store holds it. The value is either the
-// bare key, of which one line break at the end is trimmed, or a JSON object
-// that holds the key in a field: the named one, or [DefaultField] if field is
-// "". A value that begins with a brace, a bracket or a quote must be JSON.
+// bare key or a JSON object that holds the key in a field: the named one, or
+// [DefaultField] if field is "". A value that begins with a brace, a bracket or
+// a quote must be JSON. One line break at the end of the key is trimmed.
 //
 // An object may describe its key, as those that a rotation writes do:
 //
@@ -30,7 +32,7 @@ const maxPayload = 64 << 10
 // Times are RFC 3339 strings or Unix seconds. What the object says fills the
 // fields that base leaves empty; its expires_at is the StatedExpiry. Unknown
 // fields are ignored, and so is a description that cannot be read: it must not
-// keep a good key from serving.
+// keep a good key from serving. Two keys in one object are an error.
 //
 // Errors are of class [ErrInvalid] and contain no part of the payload.
 func ParseKey(payload []byte, field string, base Info) (*Key, error) {
@@ -49,7 +51,7 @@ func ParseKey(payload []byte, field string, base Info) (*Key, error) {
 		if err := unmarshal(trimmed, &secret); err != nil {
 			return nil, err
 		}
-		return NewKey(secret, base)
+		return NewKey(trimLineBreak(secret), base)
 	case '[', '\'', '`':
 		return nil, invalid("the stored value is neither a bare key nor a JSON object")
 	}
@@ -81,11 +83,39 @@ func parseObject(payload []byte, field string, base Info) (*Key, error) {
 		}
 		return nil, invalid("the stored JSON object has no field of the configured name")
 	}
+	if repeated(payload, field) {
+		return nil, invalid("the stored JSON object has the field that holds the key more than once: leave one")
+	}
 	var secret string
 	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &secret) != nil {
 		return nil, invalid("the field of the stored JSON object that should hold the key is not a string")
 	}
-	return NewKey(secret, describe(object, base))
+	return NewKey(trimLineBreak(secret), describe(object, base))
+}
+
+// repeated reports whether a valid JSON object has more than one field of that
+// name. encoding/json would take the last one, other readers take the first:
+// the key should not depend on who reads it.
+func repeated(object []byte, field string) bool {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if _, err := d.Token(); err != nil { // the opening brace
+		return false
+	}
+	n := 0
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return false
+		}
+		if name == field {
+			n++
+		}
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return false
+		}
+	}
+	return n > 1
 }
 
 // unmarshal decodes JSON with an error that tells where the text is wrong but
@@ -110,7 +140,8 @@ func describe(object map[string]json.RawMessage, base Info) Info {
 	} {
 		if *into == "" {
 			var s string
-			if json.Unmarshal(object[name], &s) == nil {
+			// An id is shown; what begins like a key is another key, misplaced.
+			if json.Unmarshal(object[name], &s) == nil && !keyshape.Prefixed(s) {
 				*into = s
 			}
 		}

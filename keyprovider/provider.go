@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -67,7 +68,7 @@ func (Func) String() string { return "func" }
 func fetch(ctx context.Context, p KeyProvider, last Version) (*Key, error) {
 	k, err := p.Fetch(ctx, last)
 	switch {
-	case err == nil && k == nil:
+	case err == nil && (k == nil || k.reveal == nil):
 		return nil, &Error{Provider: Name(p), Class: ErrInvalid, Err: Reason("the provider returned neither a key nor an error", nil)}
 	case errors.Is(err, ErrNotModified) && last == "":
 		return nil, &Error{Provider: Name(p), Class: ErrInvalid, Err: Reason("the provider answered \"not modified\" to an unconditional fetch", nil)}
@@ -86,7 +87,7 @@ func Name(p KeyProvider) string {
 		name = s.String()
 	}
 	if len(name) > maxName {
-		name = name[:maxName]
+		name = strings.ToValidUTF8(name[:maxName], "")
 	}
 	return name
 }

@@ -1,6 +1,7 @@
 package keyprovider
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,7 +30,7 @@ func (k *Key) GoString() string { return k.String() }
 func (k *Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // MarshalJSON implements json.Marshaler.
-func (k *Key) MarshalJSON() ([]byte, error) { return []byte(strconv.QuoteToASCII(k.String())), nil }
+func (k *Key) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
 
 // GobEncode implements gob.GobEncoder. A Key cannot be decoded again.
 func (k *Key) GobEncode() ([]byte, error) { return []byte(k.String()), nil }

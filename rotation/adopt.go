@@ -19,8 +19,7 @@ func (o *owner) offer(k *keyprovider.Key, now instant) {
 		o.serving = o.hold(k, now)
 		o.serving.servedAt = now
 		o.event(SourceEvent{Kind: EventSwapped, Key: k})
-		o.publish(now)
-		close(o.ready)
+		o.post(func() { close(o.ready) })
 	case k.Equal(h.key):
 		// A longer lease of the same secret, or the store went back to it.
 		o.candidate = nil
@@ -104,17 +103,11 @@ func (o *owner) swap(c *held, now instant) {
 	if c == o.candidate {
 		o.candidate = nil
 	}
-	if old.refused && old.trials == 1 {
-		// One refusal may have been a mistake: the old key gets a second
-		// chance at once, should the new one be refused as well.
-		old.trialAt = now
-	}
 	o.serving = c
 	c.servedAt, c.refused, c.invalid, c.probationEnds = now, false, false, never
 	o.forced = false
 	o.expiredSaid, o.statedSaid = false, false
 	o.event(SourceEvent{Kind: EventSwapped, Key: c.key, PreviousKey: old.key, Trial: c.trials > 0})
-	o.publish(now)
 }
 
 // endProbation swaps a key that was refused back in when the overlap is over:

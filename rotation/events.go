@@ -62,7 +62,7 @@ type SourceEvent struct {
 // event reports a change of state. The reporter does the rest elsewhere.
 func (o *owner) event(e SourceEvent) {
 	e.Time, e.Provider = o.now().wall, o.source.name
-	o.reporter.report(e)
+	o.post(func() { o.reporter.report(e) })
 }
 
 // noteExpiry reports, once, that a key has expired.

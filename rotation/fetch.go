@@ -221,7 +221,7 @@ func (o *owner) endRound() {
 		if c := o.candidate; err == nil && c != nil && c.invalid {
 			err = o.notInPlace(c)
 		}
-		result <- err
+		o.post(func() { result <- err })
 	}
 	o.joined = nil
 }
@@ -244,17 +244,20 @@ func (o *owner) failed(err error, now instant) {
 	}
 	o.failure = err
 	o.failures++
-	if o.serving == nil && !errors.Is(err, keyprovider.ErrUnavailable) {
-		select {
-		case o.coldFailure <- err:
-		default:
-		}
+	if o.serving == nil && reason(err) != unreachable {
+		o.post(func() {
+			select {
+			case o.coldFailure <- err:
+			default:
+			}
+		})
 	}
 }
 
 // isDenial reports whether a store gave an answer, and the answer was no.
 func isDenial(err error) bool {
-	return errors.Is(err, keyprovider.ErrDenied) || errors.Is(err, keyprovider.ErrNotFound)
+	why := reason(err)
+	return why == denied || why == gone
 }
 
 // plan returns when to fetch next if nobody asks.

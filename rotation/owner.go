@@ -23,6 +23,7 @@ type owner struct {
 	ready       chan struct{} // closed with the first key
 	coldFailure chan error    // why there will be no first key
 	reporter    *reporter
+	outbox      []func()
 
 	// The keys. serving is the one readers get. candidate is what the store
 	// names, while it does not serve: not tried yet, refused by Validate, or on
@@ -112,8 +113,22 @@ func (o *owner) step(now instant) {
 	o.startWatch(now)
 	o.answerRejects(now)
 	o.noteExpiry(now)
-	o.publish(now)
 	o.publishStatus(now)
+	o.publish(now)
+	o.deliver()
+}
+
+// post leaves it to the end of the step to tell somebody something: who is
+// told that the state has changed must find it changed.
+func (o *owner) post(tell func()) { o.outbox = append(o.outbox, tell) }
+
+// deliver tells whatever was posted, in order. None of it blocks.
+func (o *owner) deliver() {
+	for _, tell := range o.outbox {
+		tell()
+	}
+	clear(o.outbox)
+	o.outbox = o.outbox[:0]
 }
 
 // sleep returns how long nothing will be due.
@@ -156,6 +171,7 @@ func (o *owner) deniedUntil() instant {
 // for what still runs.
 func (o *owner) shutDown() {
 	s := o.source
+	o.closeStatus()
 	last := s.snapshot.Load()
 	s.snapshot.Store(&snapshot{err: keyprovider.ErrClosed, replaced: make(chan struct{})})
 	if last != nil {
@@ -168,10 +184,9 @@ func (o *owner) shutDown() {
 	for _, result := range append(o.refreshes, o.joined...) {
 		result <- keyprovider.ErrClosed
 	}
-	o.closeStatus()
 	o.cancel()
-	s.metrics.unregister()
 	o.event(SourceEvent{Kind: EventClosed})
+	o.deliver()
 	o.reporter.stop()
 	go o.closeProvider()
 }
@@ -180,6 +195,7 @@ func (o *owner) shutDown() {
 func (o *owner) closeProvider() {
 	returned := make(chan struct{})
 	go func() {
+		o.source.metrics.unregister()
 		o.flights.Wait()
 		close(returned)
 	}()

@@ -150,6 +150,11 @@ func TestBothKeysDead(t *testing.T) {
 			}
 			wait(time.Second)
 		}
+		// The key on probation serves, since the store names it; the other is
+		// tried once in a while.
+		if n := openai.refused[keys[0]]; n > 150 {
+			t.Errorf("%d calls of %d bore the previous key, which is known to be dead, want its trials alone", n, attempts)
+		}
 		if n := fake.Fetches(); n > 25 {
 			t.Errorf("%d fetches in an hour with both keys dead, want them bounded", n)
 		}
@@ -281,5 +286,94 @@ func TestRefusedKeyComesBack(t *testing.T) {
 			t.Errorf("%d calls failed after the store was mended", failed)
 		}
 		holds(t, source, keys[1])
+	})
+}
+
+// Two rotations in quick succession, neither new key works: the key that falls
+// back in is the one that was accepted, not the one in between.
+func TestFallsBackToTheKeyThatWorked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(3)
+		fake := keyprovidertest.NewFake(keys[0])
+		openai := newService(keys[0])
+		source := open(t, fake, rotation.SourceOptions{})
+		rotate(t, fake, openai, source, keys[1])
+		wait(5 * time.Second)
+		fake.Set(keys[2])
+		fake.Notify()
+		synctest.Wait()
+		holds(t, source, keys[2])
+		if err := openai.call(t.Context(), source); err != nil {
+			t.Errorf("%v, want the first key, which the service takes", err)
+		}
+		holds(t, source, keys[0])
+	})
+}
+
+// The store goes back to a dead key, and the key that works is suspected once,
+// wrongly: that must cost one call, not all until the next trial.
+func TestWrongSuspicionBesideADeadCandidate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(2)
+		fake := keyprovidertest.NewFake(keys[0])
+		openai := newService(keys[0])
+		source := open(t, fake, rotation.SourceOptions{Validate: openai.validate})
+		rotate(t, fake, openai, source, keys[1]) // a dead key, which Validate keeps out
+		wait(20 * time.Second)
+		good, _ := source.Key(t.Context())
+		fake.Fail(keyprovider.ErrUnavailable) // so that no refused call waits
+		source.Refresh(t.Context())
+		if _, err := source.Reject(t.Context(), good); err != nil {
+			t.Fatal(err) // the dead key, as the last resort
+		}
+		if failed := openai.calls(t, source, 100*time.Millisecond, 30*time.Second); failed != 0 {
+			t.Errorf("%d calls failed after one wrong suspicion, want 0", failed)
+		}
+		holds(t, source, keys[0])
+	})
+}
+
+// With Validate, a key on probation is not tried by calls; when the overlap is
+// over it serves all the same, since the previous one may not stand in for longer.
+func TestOverlapEndsProbationThatValidateProlongs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(2)
+		fake := keyprovidertest.NewFake(keys[0])
+		openai := newService(keys[0])
+		asked := 0
+		source := open(t, fake, rotation.SourceOptions{Overlap: 5 * time.Minute, Validate: func(context.Context, *keyprovider.Key) error {
+			if asked++; asked == 1 {
+				return nil // one server takes the key, the others do not yet
+			}
+			return errRefused
+		}})
+		rotate(t, fake, openai, source, keys[1])
+		if failed := openai.calls(t, source, time.Second, 290*time.Second); failed != 0 {
+			t.Errorf("%d calls failed within the overlap, want 0", failed)
+		}
+		holds(t, source, keys[0])
+		wait(12 * time.Second)
+		holds(t, source, keys[1])
+	})
+}
+
+// A store that goes back and forth between a dead key and a live one, as two
+// replicas that disagree do, must not send every other call out with the dead one.
+func TestStoreThatFlaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(2)
+		fake := keyprovidertest.NewFake(keys[0])
+		openai := newService(keys[1])
+		source := open(t, fake, rotation.SourceOptions{})
+		for i := range 120 {
+			fake.Set(keys[(i+1)%2])
+			fake.Notify()
+			if failed := openai.calls(t, source, time.Second, 30*time.Second); failed > 0 && i > 0 {
+				t.Fatalf("%d calls failed in flap %d", failed, i)
+			}
+		}
+		if n := openai.refused[keys[0]]; n > 20 {
+			t.Errorf("%d calls bore the dead key in an hour of flapping, want its trials alone", n)
+		}
 	})
 }

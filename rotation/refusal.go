@@ -25,7 +25,7 @@ func (o *owner) reject(w *rejectWaiter, now instant) {
 	if w.refused.Equal(h.key) {
 		o.markRefused(h, now)
 	} else if o.serves(now) {
-		w.answer <- answer{key: h.key}
+		o.answer(w, answer{key: h.key})
 		return
 	}
 	w.deadline = now.after(o.opts.RefreshWait)
@@ -82,11 +82,11 @@ func (o *owner) answerRejects(now instant) {
 		h := o.serving
 		switch {
 		case o.serves(now) && !h.key.Equal(w.refused):
-			w.answer <- answer{key: h.key}
+			o.answer(w, answer{key: h.key})
 		case o.pending(w, now):
 			return false
 		default:
-			w.answer <- o.instead(w.refused, now)
+			o.answer(w, o.instead(w.refused, now))
 		}
 		return true
 	})
@@ -108,6 +108,10 @@ func (o *owner) pending(w *rejectWaiter, now instant) bool {
 		return true
 	}
 	return o.forced && o.abandoned < maxAbandoned && inTime(later(later(now, o.forcedFloor, now), o.floor, now))
+}
+
+func (o *owner) answer(w *rejectWaiter, a answer) {
+	o.post(func() { w.answer <- a })
 }
 
 // instead decides which key a refused call tries, now that it waits no longer.
@@ -141,7 +145,6 @@ func (o *owner) fallBack(now instant) {
 		o.candidate = bad
 	}
 	o.event(SourceEvent{Kind: EventFellBack, Key: p.key, PreviousKey: bad.key, Trial: bad.trials > 1})
-	o.publish(now)
 }
 
 // rejectDeadline is that of the call that waits longest, the first in line.

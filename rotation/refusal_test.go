@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 	"github.com/keybearer/keybearer/rotation"
@@ -39,7 +41,8 @@ func TestTenThousandRejectOneKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := secrets(2)
 		fake := keyprovidertest.NewFake(keys[0])
-		source := open(t, fake, rotation.SourceOptions{})
+		reader := sdkmetric.NewManualReader()
+		source := open(t, fake, rotation.SourceOptions{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
 		old, _ := source.Key(t.Context())
 		fake.Set(keys[1])
 		fake.Delay(100 * time.Millisecond)
@@ -81,6 +84,9 @@ func TestTenThousandRejectOneKey(t *testing.T) {
 		wait(10 * time.Second)
 		if n := fake.Fetches() - 1; n != 1 {
 			t.Errorf("late rejections made %d fetches", n-1)
+		}
+		if n := counted(t, reader, "keybearer.source.rejections"); n > 10_000 {
+			t.Errorf("%d rejections counted, want none of the late ones: they cost nothing", n)
 		}
 	})
 }
@@ -199,4 +205,29 @@ func TestRejectNil(t *testing.T) {
 		t.Errorf("got %v, want ErrInvalid", err)
 	}
 	source.Accept(nil)
+}
+
+// A caller who reports the old key late, while the new one is refused as well,
+// must not be given the old key again.
+func TestNobodyIsGivenTheKeyHeReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(2)
+		fake := keyprovidertest.NewFake(keys[0])
+		openai := newService(keys[0])
+		source := open(t, fake, rotation.SourceOptions{})
+		openai.call(t.Context(), source)
+		wait(5 * time.Second)
+		old, _ := source.Key(t.Context())
+		fake.Set(keys[1])
+		openai.revoke(keys[0])
+		if k, err := source.Reject(t.Context(), old); err != nil || k.Reveal() != keys[1] {
+			t.Fatalf("got %v, %v, want the new key", k, err)
+		}
+		next, _ := source.Key(t.Context())
+		go source.Reject(t.Context(), next) // it does not work yet
+		synctest.Wait()
+		if k, err := source.Reject(t.Context(), old); err == nil && k.Equal(old) {
+			t.Error("the key that was reported came back")
+		}
+	})
 }

@@ -57,12 +57,13 @@ func holds(t *testing.T, source *rotation.Source, secret string) {
 
 // A service accepts some keys, as OpenAI does.
 type service struct {
-	mu    sync.Mutex
-	alive map[string]bool
+	mu      sync.Mutex
+	alive   map[string]bool
+	refused map[string]int // calls that bore a dead key, by key
 }
 
 func newService(secrets ...string) *service {
-	s := &service{alive: map[string]bool{}}
+	s := &service{alive: map[string]bool{}, refused: map[string]int{}}
 	s.activate(secrets...)
 	return s
 }
@@ -81,7 +82,11 @@ func (s *service) revoke(secrets ...string)   { s.set(false, secrets...) }
 func (s *service) takes(k *keyprovider.Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.alive[k.Reveal()]
+	if !s.alive[k.Reveal()] {
+		s.refused[k.Reveal()]++
+		return false
+	}
+	return true
 }
 
 var errRefused = errors.New("refused")

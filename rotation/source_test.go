@@ -217,3 +217,56 @@ func TestErrorsDoNotPrintProvidersText(t *testing.T) {
 		}
 	})
 }
+
+func TestCloseWakesThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := keyprovidertest.NewFake("")
+		fake.SetKey(keyprovidertest.NewSecret(), keyprovider.Info{ExpiresAt: time.Now().Add(time.Minute)})
+		source := open(t, fake, rotation.SourceOptions{RefreshWait: time.Hour, FetchTimeout: time.Hour})
+		old, _ := source.Key(t.Context())
+		fake.Hang()
+		wait(2 * time.Minute) // expired, and a fetch hangs
+		results := make(chan error)
+		go func() { _, err := source.Key(t.Context()); results <- err }()
+		go func() { _, err := source.Reject(t.Context(), old); results <- err }()
+		go func() { results <- source.Refresh(t.Context()) }()
+		synctest.Wait()
+		source.Close()
+		for range 3 {
+			if err := <-results; !errors.Is(err, keyprovider.ErrClosed) {
+				t.Errorf("got %v, want ErrClosed", err)
+			}
+		}
+	})
+}
+
+func TestCloseWhileValidatingAndOnProbation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(2)
+		fake := keyprovidertest.NewFake(keys[0])
+		openai := newService(keys[0])
+		validating := make(chan struct{})
+		source := open(t, fake, rotation.SourceOptions{Validate: func(ctx context.Context, _ *keyprovider.Key) error {
+			close(validating)
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		rotate(t, fake, openai, source, keys[1])
+		<-validating
+		source.Close()
+
+		fake = keyprovidertest.NewFake(keys[0])
+		source = open(t, fake, rotation.SourceOptions{})
+		rotate(t, fake, openai, source, keys[1])
+		if err := openai.call(t.Context(), source); err != nil {
+			t.Fatal(err)
+		}
+		if source.Status().Candidate == "" {
+			t.Fatal("want a key on probation")
+		}
+		source.Close()
+		if _, err := source.Key(t.Context()); !errors.Is(err, keyprovider.ErrClosed) {
+			t.Errorf("got %v, want ErrClosed", err)
+		}
+	})
+}

@@ -137,6 +137,25 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
+// counted returns the sum of a counter.
+func counted(t *testing.T, reader *sdkmetric.ManualReader, name string) (n int64) {
+	t.Helper()
+	var data metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &data); err != nil {
+		t.Fatal(err)
+	}
+	for _, scope := range data.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == name {
+				for _, p := range sum.DataPoints {
+					n += p.Value
+				}
+			}
+		}
+	}
+	return n
+}
+
 func TestDegradedMetricSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := sdkmetric.NewManualReader()

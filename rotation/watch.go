@@ -14,6 +14,7 @@ import (
 type watchState struct {
 	watcher keyprovider.Watcher // nil if the provider has none
 	running bool
+	began   instant // when the one that runs began
 	at      instant // when to watch again
 	pending bool    // a hint was given, and its fetch is still to come
 	vain    int     // hints in a row that brought nothing
@@ -36,7 +37,7 @@ func (o *owner) startWatch(now instant) {
 		!w.at.isNever() && !w.at.due(now) {
 		return
 	}
-	w.running = true
+	w.running, w.began = true, now
 	source, watcher, last, ctx := o.source, w.watcher, o.storeKey().Version(), o.ctx
 	o.flights.Go(func() {
 		err := callWatch(ctx, watcher, last, source.name)
@@ -57,6 +58,9 @@ func callWatch(ctx context.Context, w keyprovider.Watcher, last keyprovider.Vers
 func (o *owner) watched(err error, now instant) {
 	w := &o.watch
 	w.running = false
+	if w.began.after(maxWatchPause).due(now) {
+		w.vain, w.errors = 0, 0 // it waited as it should; what came before is past
+	}
 	if err == nil {
 		w.errors = 0
 		w.pending, o.hinted = true, true

@@ -12,6 +12,10 @@ type Transport struct {
 	// All state is behind a function value, the one kind of value that no
 	// printer, encoder or reflective dumper looks into.
 	inner func() *engine
+
+	// A struct of one function alone is kept in an interface without
+	// indirection, which spew takes for an address and crashes on.
+	_ uintptr
 }
 
 // New returns a Transport that puts the keys of a source on requests. A nil or

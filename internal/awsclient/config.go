@@ -1,7 +1,9 @@
 package awsclient
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -89,12 +91,36 @@ func (c *Config) useTransport(t *http.Transport) {
 	// call until the kernel gives up on it; an HTTP/1 connection is dropped
 	// with the first call that times out on it.
 	t.ForceAttemptHTTP2 = false
+	// A poll is one small request on a connection that is often new, because
+	// the service has closed the last one.
+	t.ReadBufferSize, t.WriteBufferSize = 2<<10, 2<<10
 	c.transport = t
-	c.HTTPClient = &http.Client{
+	c.HTTPClient = &sender{http.Client{
 		Transport: t,
 		// No operation redirects; a signed request goes nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// sender is an HTTP client that owns the bodies of its requests, which are
+// small. The SDK closes a body as soon as there is an answer, while net/http may
+// still be looking for the body's end: then net/http gives up the connection,
+// and about one answer in 300 that is longer than a packet is lost. A body that
+// can be had again also lets net/http repeat a request by itself that met an
+// idle connection as the server closed it.
+type sender struct{ http http.Client }
+
+func (s *sender) Do(req *http.Request) (*http.Response, error) {
+	if req.Body != nil && req.Body != http.NoBody {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, err
+		}
+		req = req.WithContext(req.Context()) // a copy: the SDK closes its own body
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		req.Body, _ = req.GetBody()
 	}
+	return s.http.Do(req)
 }
 
 // Close closes the idle connections. Clients go on working.

@@ -3,6 +3,7 @@ package awsclient
 import (
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -174,9 +175,10 @@ func classifyTransport(err error) (class error, text string) {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return keyprovider.ErrUnavailable, "the endpoint's certificate is not trusted: set AWS_CA_BUNDLE if a proxy stands between"
 	}
+	_, broken := errors.AsType[*net.OpError](err)
 	status := statusOf(err)
-	if status == 0 {
-		return keyprovider.ErrUnavailable, ""
+	if status == 0 || broken || errors.Is(err, io.ErrUnexpectedEOF) {
+		return keyprovider.ErrUnavailable, "" // keyprovider.Error prints the system's error
 	}
 	class = keyprovider.ErrUnavailable
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {

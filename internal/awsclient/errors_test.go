@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -44,6 +45,8 @@ func TestError(t *testing.T) {
 		{"a code that is none", answered(400, api(canary, canary)), keyprovider.ErrUnavailable, "unavailable"},
 		{"no code", answered(404, api("UnknownError", canary)), keyprovider.ErrUnavailable, "HTTP 404 without an answer of AWS"},
 		{"no answer", answered(0, syscall.ECONNRESET), keyprovider.ErrUnavailable, "connection reset by peer"},
+		{"half an answer", answered(200, &net.OpError{Op: "read", Err: syscall.ECONNRESET}), keyprovider.ErrUnavailable, "connection reset by peer"},
+		{"a cut answer", answered(200, io.ErrUnexpectedEOF), keyprovider.ErrUnavailable, "unexpected EOF"},
 		{"no host", dns, keyprovider.ErrUnavailable, "cannot be resolved"},
 		{"no trust", x509.UnknownAuthorityError{}, keyprovider.ErrUnavailable, "AWS_CA_BUNDLE"},
 		{"too late", &timeoutError{5 * time.Second, context.DeadlineExceeded}, keyprovider.ErrUnavailable, "no answer within 5s"},

@@ -11,6 +11,7 @@ import (
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 )
@@ -19,6 +20,14 @@ import (
 // The timeout also bounds, on Linux, how long sent bytes may go unanswered
 // before the connection counts as dead.
 var keepAlive = keepalive.ClientParameters{Time: 5 * time.Minute, Timeout: 10 * time.Second}
+
+// reconnect bounds how long a connection stays away after an outage. gRPC's own
+// bound is two minutes, in which every call fails without a try; who calls here
+// has a backoff of its own.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+	MinConnectTimeout: 5 * time.Second,
+}
 
 // SecretManager makes a client of Secret Manager with the application default
 // credentials. endpoint is a host and port, or "" for the global one. Nothing
@@ -40,7 +49,7 @@ func SecretManager(endpoint string) (*secretmanager.Client, error) {
 // Google's own clients do.
 func Subscriptions() (*pubsub.SubscriptionAdminClient, error) {
 	if emulator := os.Getenv("PUBSUB_EMULATOR_HOST"); emulator != "" {
-		return pubsub.NewSubscriptionAdminClient(context.Background(), append(quiet(),
+		return pubsub.NewSubscriptionAdminClient(context.Background(), append(common(),
 			option.WithEndpoint(emulator),
 			option.WithoutAuthentication(),
 			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))...)
@@ -57,17 +66,19 @@ func options(scopes []string) ([]option.ClientOption, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(quiet(), option.WithAuthCredentials(creds)), nil
+	return append(common(), option.WithAuthCredentials(creds)), nil
 }
 
-// quiet keeps a client from showing what it carries: with
-// GOOGLE_SDK_GO_LOGGING_LEVEL=debug in the environment it would write every
-// answer, and so the secret, to standard error. Telemetry is left to who calls.
-func quiet() []option.ClientOption {
+// common are the options of every client here. They keep it from showing what
+// it carries: with GOOGLE_SDK_GO_LOGGING_LEVEL=debug in the environment it would
+// write every answer, and so the secret, to standard error. Telemetry is left
+// to who calls.
+func common() []option.ClientOption {
 	return []option.ClientOption{
 		option.WithLogger(slog.New(slog.DiscardHandler)),
 		option.WithTelemetryDisabled(),
 		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepAlive)),
+		option.WithGRPCDialOption(grpc.WithConnectParams(reconnect)),
 	}
 }
 

@@ -11,9 +11,12 @@ var prefixes = []string{
 	"ghp_", "gho_", "ghs_", "github_pat_", "hvs.", "hvb.", "hf_", "Bearer ", "bearer ",
 }
 
-// minPrefixed is the length from which a text with a known prefix counts as a
-// key. Shorter ones are names ("sk-prod") more often than keys.
-const minPrefixed = 12
+// A text with a known prefix counts as a key if it is long, or if an unbroken
+// run of letters and digits in it is: "sk-openai-production" is a name.
+const (
+	minPrefixed    = 40
+	minPrefixedRun = 14
+)
 
 // minRun is the length from which an unbroken run of letters and digits, both
 // present, counts as a key: Azure's keys have 32 such characters.
@@ -23,17 +26,30 @@ const minRun = 28
 // known kind of key. It is the test for texts in which long random runs are
 // legitimate, such as paths.
 func Prefixed(s string) bool {
-	for _, part := range strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune("/?&=:@#,;\"' \t\r\n", r) }) {
-		if len(part) < minPrefixed {
-			continue
-		}
+	for _, part := range strings.FieldsFunc(s, isSeparator) {
 		for _, p := range prefixes {
-			if strings.HasPrefix(part, strings.TrimRight(p, " ")) {
+			if strings.HasPrefix(part, strings.TrimRight(p, " ")) && (len(part) >= minPrefixed || longestRun(part) >= minPrefixedRun) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+func isSeparator(r rune) bool { return strings.ContainsRune("/\\?&=:@#,;\"' \t\r\n", r) }
+
+// longestRun is the length of the longest run of letters and digits.
+func longestRun(s string) (longest int) {
+	run := 0
+	for i := range len(s) {
+		if c := s[i]; '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' {
+			run++
+		} else {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
 }
 
 // Looks reports whether s looks like a key: by its prefix, or because it holds

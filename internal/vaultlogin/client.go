@@ -77,9 +77,10 @@ func checkAddress(address string) error {
 }
 
 // checkRetry is the SDK's policy, except that a server that limits the rate is
-// left alone.
+// left alone, and that 500 is taken for an answer: Vault says so that a token or
+// a lease is past its max TTL.
 func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if resp != nil && resp.StatusCode == http.StatusTooManyRequests {
+	if resp != nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusInternalServerError) {
 		return false, nil
 	}
 	return api.DefaultRetryPolicy(ctx, resp, err)

@@ -59,6 +59,13 @@ func Status(err error) int {
 	return 0
 }
 
+// Unrenewable reports whether a failed renewal of a token or a lease means that
+// it cannot be renewed, rather than that the server is out of reach. The server
+// says so with 400 or 403, and past the max TTL with 500.
+func Unrenewable(err error) bool {
+	return Status(err) == http.StatusInternalServerError || keyprovider.Class(err) != keyprovider.ErrUnavailable
+}
+
 // says reports whether one of the server's messages contains text. What the
 // server says is looked at, never repeated.
 func says(e *api.ResponseError, text string) bool {

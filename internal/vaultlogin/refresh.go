@@ -2,6 +2,7 @@ package vaultlogin
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
@@ -27,7 +28,7 @@ func (st *session) refresh(ctx context.Context) (*Grant, error) {
 		if err == nil {
 			return renewed, nil
 		}
-		if keyprovider.Class(err) == keyprovider.ErrUnavailable {
+		if !Unrenewable(err) {
 			return st.later(g), nil
 		}
 	}
@@ -74,16 +75,17 @@ func (st *session) keepGiven(ctx context.Context, g *Grant) (*Grant, error) {
 		}
 		return st.set(&c, false), nil
 	}
-	if !g.Alive(now()) || !g.renewable {
+	if !g.renewable {
 		return g, nil
 	}
+	// Even past its end as far as is known: the server counts in whole seconds.
 	renewed, err := st.renew(ctx, g)
 	switch {
 	case err == nil && renewed.renewable:
 		return renewed, nil
 	case err == nil:
 		g = renewed
-	case keyprovider.Class(err) == keyprovider.ErrUnavailable:
+	case !Unrenewable(err):
 		return st.later(g), nil
 	}
 	c := *g
@@ -100,8 +102,12 @@ func (st *session) renew(ctx context.Context, g *Grant) (*Grant, error) {
 	if secret == nil || secret.Auth == nil {
 		return nil, invalid("renewing the token: the answer holds none", nil)
 	}
+	ttl := time.Duration(secret.Auth.LeaseDuration) * time.Second
+	if ttl <= 0 && !g.Expires.IsZero() { // no time to give; 0 means "for ever" elsewhere
+		return nil, denied("renewing the token: it has reached its max TTL", nil)
+	}
 	c := *g
-	c.term(start, time.Duration(secret.Auth.LeaseDuration)*time.Second, secret.Auth.Renewable)
+	c.term(start, ttl, secret.Auth.Renewable)
 	return st.set(&c, false), nil
 }
 
@@ -120,7 +126,7 @@ func (st *session) login(ctx context.Context) (*Grant, error) {
 	case err == nil:
 		st.failure = nil
 		st.logins.reset()
-	case context.Cause(ctx) != context.Canceled: // a caller that left says nothing about the server
+	case !errors.Is(ctx.Err(), context.Canceled): // a caller that left says nothing about the server
 		st.failure = err
 		st.logins.count(now())
 	}

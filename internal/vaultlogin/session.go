@@ -39,9 +39,10 @@ type Config struct {
 
 type session struct {
 	Config
-	base  *api.Client   // only ever copied
-	given string        // the token of VAULT_TOKEN
-	turn  chan struct{} // holds one token: whoever has it may log in or renew
+	base      *api.Client // only ever copied
+	given     string      // the token of VAULT_TOKEN
+	closeIdle func()
+	turn      chan struct{} // holds one token: whoever has it may log in or renew
 
 	mu      sync.Mutex
 	current *Grant
@@ -64,11 +65,15 @@ const (
 // New returns a session. It does not call the server.
 func New(cfg Config) (*Session, error) {
 	st := &session{
-		Config: cfg,
-		base:   cfg.Client,
-		turn:   make(chan struct{}, 1),
-		logins: pace{min: minLoginPause, max: maxLoginPause},
-		vain:   pace{min: minVainPause, max: maxVainPause},
+		Config:    cfg,
+		base:      cfg.Client,
+		closeIdle: func() {},
+		turn:      make(chan struct{}, 1),
+		logins:    pace{min: minLoginPause, max: maxLoginPause},
+		vain:      pace{min: minVainPause, max: maxVainPause},
+	}
+	if !cfg.Borrowed {
+		st.closeIdle = cfg.Client.CloneConfig().HttpClient.CloseIdleConnections
 	}
 	replaces := cfg.Method != nil || cfg.TokenFile != ""
 	if cfg.Borrowed && replaces {
@@ -163,9 +168,14 @@ func (s *Session) Proved() {
 	st.vain.reset()
 }
 
-// Close revokes the token if the session logged in for it, and with it every
+// CloseIdle closes the idle connections of a client that is not borrowed.
+func (s *Session) CloseIdle() {
+	s.state().closeIdle()
+}
+
+// Revoke revokes the token if the session logged in for it, and with it every
 // lease that was taken under it.
-func (s *Session) Close(ctx context.Context) error {
+func (s *Session) Revoke(ctx context.Context) error {
 	st := s.state()
 	g := st.held()
 	if st.Method == nil || !g.Alive(now()) {

@@ -68,6 +68,24 @@ func TestTokenIsRenewedAndReplaced(t *testing.T) {
 	})
 }
 
+// The server counts in whole seconds and rounds down: a renewal near the end
+// brings 0, which elsewhere means "for ever".
+func TestTokenOfSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &vaultfake.Server{TokenTTL: 2 * time.Second, MaxTTL: 3 * time.Second}
+		s := newSession(t, server, byPost, "")
+		for range 600 {
+			if _, err := grant(t, s).Client.Auth().Token().LookupSelfWithContext(t.Context()); err != nil {
+				t.Fatalf("the granted token does not work: %v", err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if got := server.Count("PUT auth/approle/login"); got < 20 || got > 40 {
+			t.Errorf("logins in a minute = %d, want one in 2 to 3 seconds", got)
+		}
+	})
+}
+
 func TestRefusedLoginsAreSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &vaultfake.Server{Intercept: func(w http.ResponseWriter, _ *http.Request) bool {
@@ -286,14 +304,14 @@ func TestTokenFileIsReadAtEachGrant(t *testing.T) {
 	}
 }
 
-func TestCloseRevokesOnlyWhatItLoggedInFor(t *testing.T) {
+func TestRevokeOnlyWhatItLoggedInFor(t *testing.T) {
 	server := &vaultfake.Server{TokenTTL: time.Hour}
 	own := newSession(t, server, byPost, "")
 	grant(t, own)
 	given := newSession(t, server, nil, server.Token(time.Hour, true))
 	grant(t, given)
 	for _, s := range []*Session{own, given} {
-		if err := s.Close(t.Context()); err != nil {
+		if err := s.Revoke(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

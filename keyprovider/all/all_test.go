@@ -60,7 +60,7 @@ func TestComplete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasSuffix(path, "_test.go") || !strings.Contains(string(text), "keyprovider.Register(\"") {
+		if strings.HasSuffix(path, "_test.go") || !strings.Contains(string(text), "keyprovider.Register(") {
 			continue
 		}
 		registered++

@@ -185,7 +185,7 @@ func TestFetchDescribeSaysGone(t *testing.T) {
 	}
 	f.fail("DescribeSecret", deletedSecret)
 	_, err = p.Fetch(t.Context(), last)
-	if !errors.Is(err, keyprovider.ErrNotFound) || !strings.Contains(err.Error(), "marked for deletion at 2023-11-14T22:13:20Z") {
+	if !errors.Is(err, keyprovider.ErrNotFound) || !strings.Contains(err.Error(), "marked for deletion (DeletedDate 2023-11-14T22:13:20Z)") {
 		t.Errorf("marked for deletion: got %v, want ErrNotFound with the time", err)
 	}
 }
@@ -306,5 +306,19 @@ func TestFetchTakesTheRegionOfTheARN(t *testing.T) {
 			t.Errorf("signed for %q, want the ARN's region", scope)
 		}
 		p.Close()
+	}
+}
+
+// The SDK's own client loses one long answer in a few hundred.
+func TestFetchLosesNoLongAnswer(t *testing.T) {
+	once(t)
+	f := newFake(t)
+	secret := keyprovidertest.NewSecret()
+	f.put(1, `{"api_key":"`+secret+`","padding":"`+strings.Repeat("x", 60<<10)+`"}`, "AWSCURRENT")
+	p := f.provide(t, nil)
+	for n := range 1000 {
+		if key, err := p.Fetch(t.Context(), ""); err != nil || key.Reveal() != secret {
+			t.Fatalf("fetch %d: %v", n, err)
+		}
 	}
 }

@@ -27,8 +27,8 @@ func (p *Provider) describe(ctx context.Context) (keyprovider.Version, error) {
 		return "", awsclient.Error(p.name, "secretsmanager:DescribeSecret on the secret", err)
 	}
 	if out.DeletedDate != nil {
-		return "", p.error(keyprovider.ErrNotFound, "the secret was marked for deletion at "+
-			out.DeletedDate.UTC().Format(time.RFC3339)+": restore it (secretsmanager:RestoreSecret), or name another")
+		return "", p.error(keyprovider.ErrNotFound, "the secret is marked for deletion (DeletedDate "+
+			out.DeletedDate.UTC().Format(time.RFC3339)+"): restore it (secretsmanager:RestoreSecret), or name another")
 	}
 	for id, stages := range out.VersionIdsToStages {
 		if slices.Contains(stages, p.options.Stage) {

@@ -31,7 +31,7 @@ func newPlace(path, dir string) (p place, why string) {
 	if !filepath.IsLocal(path) || filepath.Clean(path) == "." {
 		return place{}, "the path leads out of Options.Dir: give the file's name within it"
 	}
-	if why := checkPath(strings.TrimRight(dir, "/"+string(filepath.Separator))+"/.", true); why != "" {
+	if why := checkPath(strings.TrimRight(filepath.ToSlash(dir), "/")+"/.", true); why != "" {
 		return place{}, "Options.Dir: " + why
 	}
 	full, why := abs(dir)

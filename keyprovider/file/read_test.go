@@ -2,7 +2,6 @@ package file
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,8 +32,11 @@ func TestHostileWriter(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				fmt.Fprint(f, secret[:len(secret)/2])
-				fmt.Fprint(f, secret[len(secret)/2:])
+				for _, part := range []string{secret[:len(secret)/2], secret[len(secret)/2:]} {
+					if _, err := f.WriteString(part); err != nil {
+						t.Error(err)
+					}
+				}
 				f.Close()
 				if i == 0 {
 					close(started)

@@ -49,6 +49,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"relative", "file:./openai", "path is relative"},
 		{"no path", "file:", "no path"},
 		{"the root", "file:///", "no path"},
+		{"a directory", "file:///run/secrets/", "names a directory"},
 		{"unknown parameter", "file:///run/openai?fields=x", `takes only "field"`},
 		{"field twice", "file:///run/openai?field=a&field=b", "exactly one"},
 		{"field empty", "file:///run/openai?field=", "exactly one"},

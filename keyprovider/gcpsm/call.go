@@ -88,6 +88,9 @@ func classify(err error) *failed {
 // within adds that the caller's context has ended, if it has, without losing
 // what had failed until then. A definite answer stands as it is.
 func (f *failed) within(ctx context.Context) *failed {
+	if f.Code == codes.DeadlineExceeded && expiring(ctx) {
+		<-ctx.Done() // the server was told of the deadline, and was a moment faster
+	}
 	ended := ctx.Err()
 	if ended == nil || !f.Again {
 		return f
@@ -108,14 +111,14 @@ func pause(ctx context.Context, attempt int) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return false
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sleep(ctx, d)
+}
+
+// expiring reports whether the context's deadline has come, give or take the
+// time that a message is under way.
+func expiring(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < firstPause/2
 }
 
 // grant names the role that is missing, where nothing more particular is known

@@ -50,6 +50,10 @@ func TestDeadlines(t *testing.T) {
 		{"no time for another attempt", 0, 20 * time.Millisecond, func(context.Context) (*secretmanagerpb.AccessSecretVersionResponse, error) {
 			return nil, status.Error(codes.Unavailable, "")
 		}, 0, 0, 1, "unavailable: UNAVAILABLE", nil},
+		{"the server is faster to notice", 0, time.Second, func(ctx context.Context) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+			time.Sleep(time.Second - time.Millisecond)
+			return nil, status.Error(codes.DeadlineExceeded, "")
+		}, time.Second, time.Second, 1, "unavailable: context deadline exceeded", context.DeadlineExceeded},
 		{"what failed before is told", 0, time.Second, func() clientFunc {
 			n := 0
 			return func(ctx context.Context) (*secretmanagerpb.AccessSecretVersionResponse, error) {

@@ -3,14 +3,19 @@ package gcpsm
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
+	secretmanager "cloud.google.com/go/secretmanager/apiv1"
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"google.golang.org/api/option"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
@@ -196,4 +201,39 @@ func TestFetchRecreated(t *testing.T) {
 		key, err = p.Fetch(t.Context(), "1")
 		wantKey(t, key, err, "1", newer)
 	}
+}
+
+// A client over REST serves as well as one over gRPC.
+func TestFetchREST(t *testing.T) {
+	secret := keyprovidertest.NewSecret()
+	disabled := false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case r.URL.Path == "/v1/"+place+"/versions/latest:access" && disabled:
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"error":{"code":400,"status":"FAILED_PRECONDITION","message":"Secret Version [x] is in DISABLED state."}}`)
+		case r.URL.Path == "/v1/"+place+"/versions" && r.URL.Query().Get("filter") == "state:ENABLED":
+			fmt.Fprintf(w, `{"versions":[{"name":%q}]}`, answered+"/versions/7")
+		case strings.HasSuffix(r.URL.Path, ":access"):
+			body, _ := protojson.Marshal(payload("7", secret))
+			w.Write(body)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer server.Close()
+	client, err := secretmanager.NewRESTClient(t.Context(), option.WithEndpoint(server.URL), option.WithHTTPClient(server.Client()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	key, err := newProvider(t, place, Options{Client: client}).Fetch(t.Context(), "")
+	wantKey(t, key, err, "7", secret)
+	disabled = true
+	if _, err := newProvider(t, place, Options{Client: client}).Fetch(t.Context(), ""); !errors.Is(err, keyprovider.ErrNotFound) {
+		t.Errorf("Fetch of a disabled version: %v", err)
+	}
+	key, err = newProvider(t, place, Options{Client: client, NewestEnabled: true}).Fetch(t.Context(), "")
+	wantKey(t, key, err, "7", secret)
 }

@@ -38,19 +38,12 @@ type subscriber struct {
 
 func newSubscriber() *subscriber { return &subscriber{ready: make(chan struct{}, 100)} }
 
-// publish queues a message and returns its id.
+// publish queues a message.
 func (s *subscriber) publish(attributes map[string]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = append(s.queue, &pubsubpb.ReceivedMessage{
 		AckId: attributes["eventType"], Message: &pubsubpb.PubsubMessage{Attributes: attributes}})
-	s.ready <- struct{}{}
-}
-
-func (s *subscriber) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
 	s.ready <- struct{}{}
 }
 

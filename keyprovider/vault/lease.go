@@ -152,13 +152,13 @@ func (p *Provider) renew(ctx context.Context, l *lease) (*keyprovider.Key, error
 	secret, err := grant.Client.Sys().RenewWithContext(callCtx, l.id, int(l.ttl/time.Second))
 	if err != nil {
 		err = vaultlogin.Fail(ctx, "renewing the lease", err)
-		if errors.Is(err, keyprovider.ErrUnavailable) {
+		if !vaultlogin.Unrenewable(err) {
 			return nil, err
 		}
 		return nil, nil // it is gone, or may not be renewed
 	}
-	if secret == nil {
-		return nil, nil
+	if secret == nil || secret.LeaseDuration <= 0 && !l.expires.IsZero() {
+		return nil, nil // there is no time left to give
 	}
 	renewed := *l
 	renewed.term(l.key, start, time.Duration(secret.LeaseDuration)*time.Second, secret.Renewable, grant)

@@ -225,7 +225,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	key := keyprovidertest.NewSecret()
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, uri := range []string{text, "vault://" + text, strings.ReplaceAll(text, "openai", key), text + "/" + key, text + "?field=" + key} {
+		for _, uri := range []string{text, "vault://" + text, key, "vault://" + key, text + "/" + key, text + "?field=" + key} {
 			p, err := keyprovider.Open(t.Context(), uri)
 			if err != nil {
 				if keyprovidertest.Leaks(fmt.Sprintf("%+v", err), key) {

@@ -139,12 +139,13 @@ func (p *Provider) Format(f fmt.State, _ rune) { io.WriteString(f, p.name) }
 func (p *Provider) Close() error {
 	p.closing.Do(func() {
 		p.closed.Store(true)
+		defer p.session.CloseIdle()
 		if !p.opts.RevokeOnClose {
 			return
 		}
 		ctx, cancel := vaultlogin.CloseContext()
 		defer cancel()
-		p.closeErr = vaultlogin.Named(p.name, errors.Join(p.leases.revoke(ctx, p.session), p.session.Close(ctx)))
+		p.closeErr = vaultlogin.Named(p.name, errors.Join(p.leases.revoke(ctx, p.session), p.session.Revoke(ctx)))
 	})
 	return p.closeErr
 }

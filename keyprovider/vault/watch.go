@@ -49,42 +49,54 @@ func (p *Provider) watch(ctx context.Context, last keyprovider.Version) error {
 	if p.closed.Load() {
 		return &keyprovider.Error{Class: keyprovider.ErrUnavailable, Err: keyprovider.Reason("the provider is closed", nil)}
 	}
+	for {
+		hint, err := p.watchToken(ctx, last)
+		if hint || err != nil {
+			return err
+		}
+	}
+}
+
+// watchToken watches until a hint comes or the token ends under which it
+// subscribed: a subscription outlives its token on some servers and dies unseen
+// on others.
+func (p *Provider) watchToken(ctx context.Context, last keyprovider.Version) (hint bool, err error) {
 	grant, err := p.session.Grant(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	mount, err := p.located(ctx, grant)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if p.leases.held() != nil {
 		<-ctx.Done()
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	sub, err := subscribe(ctx, grant.Client, mount.KV)
 	if err != nil {
 		if !errors.Is(err, keyprovider.ErrUnavailable) {
 			p.events.none()
 		}
-		return err
+		return false, err
 	}
 	defer sub.close()
 	// What happened before the subscription brings no event.
 	if p.news(ctx, last) {
-		return nil
+		return true, nil
 	}
 	if !grant.Expires.IsZero() {
-		// The subscription outlives its token on some servers and dies unseen
-		// on others: make it anew, after a fetch, with the token of then.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, grant.Expires, errTokenEnds)
 		defer cancel()
 	}
-	err = sub.wait(ctx, mount, p.path)
-	if err != nil && errors.Is(context.Cause(ctx), errTokenEnds) {
-		return nil
+	if err := sub.wait(ctx, mount, p.path); err != nil {
+		if errors.Is(context.Cause(ctx), errTokenEnds) {
+			return false, nil
+		}
+		return false, err
 	}
-	return err
+	return true, nil
 }
 
 var errTokenEnds = errors.New("the token ends")

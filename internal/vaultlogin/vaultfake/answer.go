@@ -9,6 +9,10 @@ import (
 
 func (t *term) alive() bool { return t.ends.IsZero() || time.Now().Before(t.ends) }
 
+// past reports whether less than a second is left to give, which the real
+// server rounds down.
+func (t *term) past() bool { return !t.last.IsZero() && time.Until(t.last) < time.Second }
+
 // extend renews a term, up to its last moment.
 func (t *term) extend() time.Duration {
 	ends := time.Now().Add(t.ttl)
@@ -37,6 +41,9 @@ func (s *Server) answer(path string, r *http.Request, body map[string]any) (int,
 		return s.mount(strings.TrimPrefix(path, "sys/internal/ui/mounts/"))
 	case path == "auth/token/renew-self":
 		if t := s.tokens[token]; t.renewable {
+			if t.past() {
+				return failed(500, "past the max TTL, cannot renew")
+			}
 			t.extend()
 			return 200, s.auth(token)
 		}
@@ -53,6 +60,9 @@ func (s *Server) answer(path string, r *http.Request, body map[string]any) (int,
 		if !ok || !l.alive() || !s.tokenAlive(l.token) {
 			return failed(400, "lease not found")
 		}
+		if l.past() {
+			return failed(500, "past the max TTL, cannot renew")
+		}
 		l.extend()
 		return 200, map[string]any{"lease_id": id, "lease_duration": left(l), "renewable": true}
 	case path == "sys/leases/revoke":
@@ -63,7 +73,7 @@ func (s *Server) answer(path string, r *http.Request, body map[string]any) (int,
 		return s.kv2(r.URL.Query().Get("version"))
 	case path == "old/openai" && s.V1 != nil:
 		return 200, map[string]any{"lease_duration": 2764800, "data": s.V1}
-	case path == "dynamic/creds/app" && s.NewKey != nil:
+	case path == "dynamic/creds/app" && (s.NewKey != nil || s.NewData != nil):
 		return s.lease(token)
 	}
 	return failed(404, "no such path")
@@ -122,5 +132,9 @@ func (s *Server) lease(token string) (int, any) {
 	}
 	l.extend()
 	s.leases[id] = l
-	return 200, map[string]any{"lease_id": id, "lease_duration": left(l), "renewable": true, "data": map[string]any{"api_key": s.NewKey()}}
+	data := s.NewData
+	if s.NewKey != nil {
+		data = map[string]any{"api_key": s.NewKey()}
+	}
+	return 200, map[string]any{"lease_id": id, "lease_duration": left(l), "renewable": true, "data": data}
 }

@@ -31,8 +31,9 @@ type Server struct {
 	// end. LeaseTTL and LeaseMax are those of leases.
 	TokenTTL, MaxTTL, LeaseTTL, LeaseMax time.Duration
 
-	// NewKey makes a leased key.
-	NewKey func() string
+	// NewData is what a leased key comes with, or NewKey makes it.
+	NewData map[string]any
+	NewKey  func() string
 
 	// Intercept answers instead of the server if it returns true.
 	Intercept func(w http.ResponseWriter, r *http.Request) bool

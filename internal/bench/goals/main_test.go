@@ -1,0 +1,67 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+const run = `goos: linux
+BenchmarkKey/impl=keybearer     	1	4 ns/op	0 B/op	0 allocs/op
+BenchmarkKey/impl=keybearer     	1	9 ns/op	0 B/op	0 allocs/op
+BenchmarkKey/impl=keybearer     	1	3 ns/op	0 B/op	0 allocs/op
+BenchmarkKey/impl=keybearer-2   	1	8 ns/op	0 B/op	0 allocs/op
+BenchmarkRoundTrip/telemetry=none/answer=empty/impl=base      	1	100 ns/op	144 B/op	1 allocs/op
+BenchmarkRoundTrip/telemetry=none/answer=empty/impl=keybearer 	1	600 ns/op	999 B/op	6 allocs/op
+BenchmarkRoundTrip/telemetry=none/answer=empty/impl=oauth2    	1	1100 ns/op	999 B/op	9 allocs/op
+BenchmarkLoopback/protocol=h2-2	1	5 ns/op	2.5 added-%
+PASS
+`
+
+func TestJudge(t *testing.T) {
+	fs, err := read(strings.NewReader(run))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if got := judge(&out, fs); got != 2 {
+		t.Errorf("got status %d, want 2: not all goals were measured", got)
+	}
+	for _, want := range []string{
+		"| a read of the key, one reader | ≤ 5.0 ns | 4.0 ns | met |",
+		"| a read with two readers ÷ with one | ≤ 1.10 | 2.00 | **missed** |",
+		"| no telemetry: time added ÷ x/oauth2's | ≤ 0.60 | 0.50 | met |",
+		"| no telemetry: allocations added | ≤ 5 | 5 | met |",
+		"| the same, with an answer that has a body |  | - |  |",
+		"| SDK: time added ÷ otelhttp's over x/oauth2 | ≤ 0.60 | - | not measured |",
+		"| a whole call, HTTP/2 over TLS: CPU time added | ≤ 3.0 % | 2.5 % | met |",
+	} {
+		if !strings.Contains(out.String(), want+"\n") {
+			t.Errorf("want the line\n%s\nin\n%s", want, &out)
+		}
+	}
+}
+
+func TestJudgeStatus(t *testing.T) {
+	only := func(list ...goal) func() {
+		saved := goals
+		goals = list
+		return func() { goals = saved }
+	}
+	is := func(v float64) func(figures) (float64, bool) { return func(figures) (float64, bool) { return v, true } }
+	for _, tc := range []struct {
+		name  string
+		goals []goal
+		want  int
+	}{
+		{"met", []goal{{"x", 1, "%.0f", is(1)}}, 0},
+		{"missed", []goal{{"x", 1, "%.0f", is(2)}, {"y", 1, "%.0f", is(1)}}, 1},
+		{"no limit", []goal{{"x", -1, "%.0f", is(9)}}, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			defer only(tc.goals...)()
+			if got := judge(&strings.Builder{}, nil); got != tc.want {
+				t.Errorf("got status %d, want %d", got, tc.want)
+			}
+		})
+	}
+}

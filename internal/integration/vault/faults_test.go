@@ -1,0 +1,246 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sashabaranov/go-openai"
+
+	"github.com/keybearer/keybearer/internal/openaitest"
+	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
+	"github.com/keybearer/keybearer/keyprovider/vault"
+	"github.com/keybearer/keybearer/rotation"
+	"github.com/keybearer/keybearer/transport"
+)
+
+const callers = 4
+
+// A stack is everything between the real store and an application: Vault, the
+// provider, a Source, the transport, go-openai and the fake OpenAI.
+type stack struct {
+	t      *testing.T
+	gate   *gate
+	mount  string
+	auth   string // the mount of the AppRole method
+	policy string
+	openai *openaitest.Server
+	source *rotation.Source
+	client *openai.Client
+	key    string // that the store holds
+	log    lockedBuffer
+	keys   []string // all that were
+
+	calls, failed atomic.Int64
+	done          [callers]atomic.Int64 // calls that each goroutine has finished
+	firstFailure  atomic.Pointer[error]
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newStack logs in with tokens that live for three seconds, so that renewals
+// and logins happen all the time.
+func newStack(t *testing.T, opts vault.Options) *stack {
+	t.Helper()
+	s := &stack{t: t, gate: newGate(t), mount: engine(t, "kv2", unique("kv")), openai: openaitest.New(nil)}
+	t.Cleanup(s.openai.Close)
+	s.rotate()
+	s.policy = policy(t, s.granted())
+	p := place{s.mount + "/openai", s.policy, ""}
+	mount, role, secretID := approle(t, p, map[string]any{"token_ttl": "2s", "token_max_ttl": "3s"})
+	s.auth = mount
+	opts.Auth = &vault.AppRole{RoleID: role, SecretIDFile: file(t, secretID(false)), Mount: mount}
+	provider := newProvider(t, s.gate.URL, "", p.path, opts)
+	var err error
+	s.source, err = rotation.NewSource(t.Context(), provider, &rotation.SourceOptions{
+		PollInterval: 250 * time.Millisecond, // a minute, run through in a quarter of a second
+		MinRefresh:   20 * time.Millisecond,
+		FetchTimeout: time.Second,
+		Logger:       slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	must(t, err)
+	t.Cleanup(func() { _ = s.source.Close() })
+	client, err := transport.NewClient(s.source, &transport.Options{Base: s.openai.Transport(), Origins: []string{s.openai.Origin()}})
+	must(t, err)
+	cfg := openai.DefaultConfig("")
+	cfg.BaseURL, cfg.HTTPClient = s.openai.URL(), client
+	s.client = openai.NewClientWithConfig(cfg)
+	return s
+}
+
+func (s *stack) granted() map[string]string {
+	return map[string]string{s.mount + "/data/openai": "read", "sys/events/subscribe/kv-v2/*": "read"}
+}
+
+// rotate mints a key and stores it.
+func (s *stack) rotate() (old string) {
+	s.t.Helper()
+	old = s.key
+	s.key = s.openai.Mint(openaitest.MintOptions{})
+	s.keys = append(s.keys, s.key)
+	write(s.t, "kv2", s.mount, "openai", map[string]any{"api_key": s.key})
+	return old
+}
+
+// load calls from several goroutines without pause until stop is called.
+func (s *stack) load() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				s.calls.Add(1)
+				_, err := s.client.CreateChatCompletion(context.Background(), openai.ChatCompletionRequest{
+					Model: "gpt-4o-mini", Messages: []openai.ChatCompletionMessage{{Role: "user", Content: "hello"}}})
+				if err != nil {
+					s.failed.Add(1)
+					s.firstFailure.CompareAndSwap(nil, &err)
+				}
+				s.done[i].Add(1)
+			}
+		})
+	}
+	return sync.OnceFunc(func() { cancel(); wg.Wait() })
+}
+
+// settle waits until the calls under way are over. Two rotations within one
+// call leave it with two dead keys, which no operator would do.
+func (s *stack) settle() {
+	s.t.Helper()
+	for i := range s.done {
+		goal := s.done[i].Load() + 2
+		eventually(s.t, "the end of a call", func() bool { return s.done[i].Load() >= goal })
+	}
+}
+
+// serves waits until the key that the store holds serves, and returns how long
+// that took.
+func (s *stack) serves() time.Duration {
+	s.t.Helper()
+	start := time.Now()
+	eventually(s.t, "the swap", func() bool {
+		key, err := s.source.Key(context.Background())
+		return err == nil && key.Reveal() == s.key
+	})
+	return time.Since(start)
+}
+
+func (s *stack) check() {
+	s.t.Helper()
+	if n := s.failed.Load(); n > 0 {
+		s.t.Errorf("failed calls = %d of %d, want 0; the first: %v", n, s.calls.Load(), *s.firstFailure.Load())
+		s.t.Logf("the log:\n%s", s.log.String())
+	}
+	if keyprovidertest.Leaks(s.log.String(), append(s.keys, server.RootToken)...) || strings.Contains(s.log.String(), "hvs.") {
+		s.t.Errorf("the log shows a key or a token:\n%s", s.log.String())
+	}
+}
+
+// Thirty rotations, seen by events; each old key is revoked as soon as the new
+// one is stored, a third of them before any client can know.
+func TestRotationUnderLoad(t *testing.T) {
+	for name, opts := range map[string]vault.Options{"events": {}, "polling": {DisableWatch: true}} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t, opts)
+			stop := s.load()
+			defer stop()
+			var slowest time.Duration
+			for i := range 30 {
+				old := s.rotate()
+				if i%3 == 0 {
+					s.openai.Revoke(old)
+				}
+				slowest = max(slowest, s.serves())
+				s.openai.Revoke(old)
+				s.settle()
+			}
+			stop()
+			s.check()
+			t.Logf("%d calls, %d failed, 30 rotations, the slowest seen after %v, %d store calls, %d logins",
+				s.calls.Load(), s.failed.Load(), slowest.Round(time.Millisecond), s.gate.count(""), s.gate.count("PUT auth/"+s.auth))
+		})
+	}
+}
+
+// For each fault of the store: no call fails, and once it is over a rotation is
+// followed. The table is printed.
+func TestFaults(t *testing.T) {
+	faults := []struct {
+		name       string
+		begin, end func(s *stack)
+	}{
+		{"none", func(*stack) {}, func(*stack) {}},
+		{"server down", func(s *stack) { s.gate.setDown(true) }, func(s *stack) { s.gate.setDown(false) }},
+		{"connections reset", func(s *stack) { s.gate.cut() }, func(s *stack) { s.gate.cut() }},
+		{"sealed", func(s *stack) { must(s.t, server.Seal(s.t.Context())) }, func(s *stack) { must(s.t, server.Unseal(s.t.Context())) }},
+		{"server frozen (SIGSTOP)", func(s *stack) { must(s.t, server.Process().Signal(syscall.SIGSTOP)) }, func(s *stack) { must(s.t, server.Process().Signal(syscall.SIGCONT)) }},
+		{"tokens revoked", func(s *stack) { must(s.t, admin(s.t).Sys().RevokePrefixWithContext(s.t.Context(), "auth/"+s.auth)) }, func(*stack) {}},
+		{"wrong policy edit", func(s *stack) { setPolicy(s.t, s.policy, map[string]string{"nothing": "read"}) }, func(s *stack) { setPolicy(s.t, s.policy, s.granted()) }},
+		{"secret deleted", func(s *stack) { must(s.t, admin(s.t).KVv2(s.mount).Delete(s.t.Context(), "openai")) }, func(*stack) {}},
+		{"deleted with its history", func(s *stack) { must(s.t, admin(s.t).KVv2(s.mount).DeleteMetadata(s.t.Context(), "openai")) }, func(*stack) {}},
+	}
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "fault\tcalls\tfailed\ttold by Status after\trotation followed after\tstore calls\tlogins")
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			s := newStack(t, vault.Options{})
+			stop := s.load()
+			defer stop()
+			f.begin(s)
+			told := s.degraded(f.name)
+			// For longer than the token would last.
+			pause := time.NewTimer(3500 * time.Millisecond)
+			defer pause.Stop()
+			<-pause.C
+			f.end(s)
+			old := s.rotate()
+			followed := s.serves()
+			s.openai.Revoke(old)
+			eventually(t, "health", func() bool { return s.source.Health() == nil })
+			stop()
+			s.check()
+			fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%v\t%d\t%d\n", f.name, s.calls.Load(), s.failed.Load(), told,
+				followed.Round(time.Millisecond), s.gate.count(""), s.gate.count("PUT auth/"+s.auth))
+		})
+	}
+	_ = w.Flush()
+	fmt.Fprintf(os.Stdout, "\nFaults of Vault 1.14.1, four callers, tokens of 2 s to 3 s, polls of 250 ms:\n%s\n", table.String())
+}
+
+// degraded waits until the Source tells of the fault; some it is not meant to
+// notice.
+func (s *stack) degraded(fault string) string {
+	s.t.Helper()
+	switch fault {
+	case "none", "connections reset", "tokens revoked":
+		return "-"
+	}
+	start := time.Now()
+	eventually(s.t, "a Status that tells", func() bool { return s.source.Status().LastErr != nil })
+	return time.Since(start).Round(time.Millisecond).String()
+}
