@@ -60,6 +60,7 @@ func secretChat(usage bool) openai.ChatCompletionRequest {
 // expect checks the one call that was made.
 func (w *watcher) expect(name, errorType string, usage Usage, with ...string) {
 	w.t.Helper()
+	<-w.ended // a cancelled call ends on a goroutine of its own
 	op, attempts := w.operation()
 	got := attrs(op)
 	for _, want := range with {

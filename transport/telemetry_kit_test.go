@@ -32,10 +32,11 @@ type watcher struct {
 	mu     sync.Mutex
 	events []string // begin and end, in order
 	calls  []Call   // as they ended
+	ended  chan struct{}
 }
 
 func newWatcher(t *testing.T) *watcher {
-	w := &watcher{t: t, spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader()}
+	w := &watcher{t: t, spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader(), ended: make(chan struct{}, 100)}
 	w.options = Options{
 		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(w.spans)),
 		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(w.reader)),
@@ -64,6 +65,10 @@ func (w *watcher) End(_ context.Context, c *Call) {
 	defer w.mu.Unlock()
 	w.events = append(w.events, "end "+c.Model)
 	w.calls = append(w.calls, *c)
+	select {
+	case w.ended <- struct{}{}:
+	default: // nobody waits for that many
+	}
 }
 
 // call returns the one call that has ended.
