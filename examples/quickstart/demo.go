@@ -50,10 +50,11 @@ func demo(ctx context.Context, out io.Writer, colour bool, story []chapter) erro
 	if err != nil {
 		return err
 	}
+	logger := slog.New(slog.NewTextHandler(guard.silent(), nil))
 	keys, err := rotation.NewSource(ctx, provider, &rotation.SourceOptions{
 		MinRefresh:     250 * time.Millisecond, // the default, a second, is slow for a show
 		OnEvent:        line.event,
-		Logger:         slog.New(slog.NewTextHandler(guard.silent(), nil)),
+		Logger:         logger,
 		TracerProvider: tracers,
 	})
 	if err != nil {
@@ -63,6 +64,7 @@ func demo(ctx context.Context, out io.Writer, colour bool, story []chapter) erro
 	httpClient, err := transport.NewClient(keys, &transport.Options{
 		Base:           srv.Transport(),
 		Origins:        []string{srv.Origin()}, // the key goes nowhere else
+		Logger:         logger,
 		TracerProvider: tracers,
 	})
 	if err != nil {

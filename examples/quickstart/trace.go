@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// The attributes that the tree shows, as the transport sets them on the span of
-// each attempt.
+// The attributes that the tree shows, as the transport sets them on the spans of
+// a call and of each of its attempts.
 const (
 	status      = attribute.Key("http.response.status_code")
 	resends     = attribute.Key("http.request.resend_count")
