@@ -126,7 +126,7 @@ func explain(k kind, permission string, api smithy.APIError) (text string, class
 		if strings.Contains(strings.ToLower(api.ErrorMessage()), "kms") {
 			return "grant kms:Decrypt on the KMS key of the secret", keyprovider.ErrDenied
 		}
-		return "grant ", keyprovider.ErrDenied + permission
+		return "grant " + permission, keyprovider.ErrDenied
 	case badIdentity:
 		return "AWS does not accept the credentials: check which ones the SDK finds", keyprovider.ErrDenied
 	case expired:
