@@ -168,7 +168,7 @@ var calls = []struct {
 
 var (
 	chat         = openai.ChatCompletionRequest{Model: openai.GPT4oMini, Messages: []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleUser, Content: question}}}
-	officialChat = official.ChatCompletionNewParams{Model: official.ChatModelGPT4oMini, Messages: []official.ChatCompletionMessageParamUnion{official.UserMessage(question)}}
+	officialChat = official.ChatCompletionNewParams{Model: openai.GPT4oMini, Messages: []official.ChatCompletionMessageParamUnion{official.UserMessage(question)}}
 )
 
 func want(got string) error {
