@@ -35,7 +35,7 @@ func (a *app) local(ctx context.Context) error {
 	defer api.Close()
 	endpoint := oauthtest.New(&oauthtest.Options{Lifetime: accessLifetime, OnIssue: func(t oauthtest.Issued) {
 		api.Add(t.Secret, openaitest.MintOptions{Name: "access token", ServiceAccountID: t.ServiceAccountID, ExpiresAt: t.ExpiresAt})
-		fmt.Fprintf(a.out, "--- OpenAI exchanged the pod's identity for a token of %s\n", t.ServiceAccountID)
+		_, _ = fmt.Fprintf(a.out, "--- OpenAI exchanged the pod's identity for a token of %s\n", t.ServiceAccountID)
 	}})
 	defer endpoint.Close()
 

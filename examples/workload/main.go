@@ -82,9 +82,9 @@ func (a *app) chat(ctx context.Context, client *openai.Client, keys *rotation.So
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			fmt.Fprintln(a.out, "call failed:", err)
+			_, _ = fmt.Fprintln(a.out, "call failed:", err)
 		default:
-			fmt.Fprintf(a.out, "call answered with token %s: %s\n", keys.Status().Version, answer.Choices[0].Message.Content)
+			_, _ = fmt.Fprintf(a.out, "call answered with token %s: %s\n", keys.Status().Version, answer.Choices[0].Message.Content)
 		}
 		if n == a.calls {
 			return nil
