@@ -30,7 +30,7 @@ nested: ## vet and test the nested modules: real servers, both clients, reflecti
 
 .PHONY: integration
 integration: ## the real servers alone
-	@set -e; for m in $(filter ./internal/integration%,$(MODULES)); do echo "== $$m"; (cd $$m && go test -v ./...); done
+	@set -e; for m in $(filter ./internal/integration%,$(MODULES)); do echo "== $$m"; (cd $$m && go test -count=1 -v ./...); done
 
 .PHONY: bench
 bench: ## benchmarks beside the peers

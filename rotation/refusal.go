@@ -178,7 +178,10 @@ func (o *owner) accept(k *keyprovider.Key, now instant) {
 		return
 	}
 	o.previous = nil
-	o.forced, o.forcedCount, o.forcedFloor = false, 0, never
+	o.forcedCount, o.forcedFloor = 0, never
+	// The answer may be to a call that began before the key was revoked. Calls
+	// that were refused and wait still want to know what the store says.
+	o.forced = o.forced && len(o.rejects) > 0
 	if news {
 		o.event(SourceEvent{Kind: EventAccepted, Key: k})
 	}

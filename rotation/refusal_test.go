@@ -231,3 +231,26 @@ func TestNobodyIsGivenTheKeyHeReported(t *testing.T) {
 		}
 	})
 }
+
+// The answer to a call that began before the key was revoked comes after another
+// call was refused. It must not end the refused call's wait for the new key.
+func TestLateAcceptanceDoesNotEndTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := secrets(2)
+		fake := keyprovidertest.NewFake(keys[0])
+		source := open(t, fake.FetchOnly(), rotation.SourceOptions{})
+		old, _ := source.Key(t.Context())
+		source.Accept(old)
+		fake.Set(keys[1])
+		result := make(chan *keyprovider.Key)
+		go func() {
+			k, _ := source.Reject(t.Context(), old) // waits for the floor between fetches
+			result <- k
+		}()
+		synctest.Wait()
+		source.Accept(old)
+		if k := <-result; k == nil || k.Reveal() != keys[1] {
+			t.Errorf("got %v, want the new key", k)
+		}
+	})
+}

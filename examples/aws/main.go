@@ -117,7 +117,7 @@ func ask(ctx context.Context, client *openai.Client) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer stream.Close()
+	defer func() { _ = stream.Close() }()
 	answer := ""
 	for {
 		chunk, err := stream.Recv()

@@ -83,7 +83,7 @@ func demo(ctx context.Context, out io.Writer, colour bool, story []chapter) erro
 
 	op.score.print()
 	printReplay(line, spans.GetSpans())
-	fmt.Fprintf(guard.silent(), "%+v %v", spans.GetSpans(), err) // are output as well
+	fmt.Fprintf(guard.silent(), "%+v %v", spans.GetSpans(), err) // they leave the program too
 	if guard.leaked() {
 		return errors.New("a key showed in the output")
 	}

@@ -19,7 +19,7 @@ import (
 // action that the operation needs. The SDK's error is wrapped, not printed: its
 // text quotes what the service sent.
 func Error(provider, permission string, err error) error {
-	class, text := classify(permission, err)
+	text, class := classify(permission, err)
 	if text != "" {
 		err = keyprovider.Reason(text, err)
 	}
@@ -93,9 +93,9 @@ var codes = map[string]kind{
 	"RequestTimeout": broken, "RequestTimeoutException": broken, "IDPCommunicationError": broken,
 }
 
-// classify returns the class of a failed operation and what to print of it; ""
-// leaves the choice to keyprovider.Error.
-func classify(permission string, err error) (class error, text string) {
+// classify returns what to print of a failed operation, where "" leaves the
+// choice to keyprovider.Error, and the class.
+func classify(permission string, err error) (text string, class error) {
 	prefix := ""
 	if failed, ok := errors.AsType[*credentialsError](err); ok {
 		if _, api := errors.AsType[smithy.APIError](err); !api {
@@ -106,12 +106,12 @@ func classify(permission string, err error) (class error, text string) {
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if k := codes[api.ErrorCode()]; k != unknown {
-			class, text = explain(k, permission, api)
-			return class, prefix + api.ErrorCode() + ": " + text
+			text, class = explain(k, permission, api)
+			return prefix + api.ErrorCode() + ": " + text, class
 		}
 	}
 	if ours, ok := errors.AsType[*timeoutError](err); ok {
-		return keyprovider.ErrUnavailable, ours.Error()
+		return ours.Error(), keyprovider.ErrUnavailable
 	}
 	return classifyTransport(err)
 }
@@ -120,74 +120,74 @@ func classify(permission string, err error) (class error, text string) {
 const noCode = "UnknownError"
 
 // explain says what an error of this kind means and what to do about it.
-func explain(k kind, permission string, api smithy.APIError) (class error, text string) {
+func explain(k kind, permission string, api smithy.APIError) (text string, class error) {
 	switch k {
 	case forbidden:
 		if strings.Contains(strings.ToLower(api.ErrorMessage()), "kms") {
-			return keyprovider.ErrDenied, "grant kms:Decrypt on the KMS key of the secret"
+			return "grant kms:Decrypt on the KMS key of the secret", keyprovider.ErrDenied
 		}
-		return keyprovider.ErrDenied, "grant " + permission
+		return "grant " + permission, keyprovider.ErrDenied
 	case badIdentity:
-		return keyprovider.ErrDenied, "AWS does not accept the credentials: check which ones the SDK finds"
+		return "AWS does not accept the credentials: check which ones the SDK finds", keyprovider.ErrDenied
 	case expired:
-		return keyprovider.ErrDenied, "the AWS credentials have expired and no new ones were found"
+		return "the AWS credentials have expired and no new ones were found", keyprovider.ErrDenied
 	case skewed:
-		return keyprovider.ErrDenied, "AWS does not accept the signature: check this machine's clock and the secret access key"
+		return "AWS does not accept the signature: check this machine's clock and the secret access key", keyprovider.ErrDenied
 	case missing:
-		return keyprovider.ErrNotFound, "no such secret in this region and account, or no such version of it"
+		return "no such secret in this region and account, or no such version of it", keyprovider.ErrNotFound
 	case noQueue:
-		return keyprovider.ErrNotFound, "no such queue"
+		return "no such queue", keyprovider.ErrNotFound
 	case conflict:
 		// Only the text tells this case from others. It decides the class and
 		// is not printed.
 		if m := api.ErrorMessage(); strings.Contains(m, "deletion") || strings.Contains(m, "deleted") {
-			return keyprovider.ErrNotFound, "the secret is marked for deletion: restore it (secretsmanager:RestoreSecret), or name another"
+			return "the secret is marked for deletion: restore it (secretsmanager:RestoreSecret), or name another", keyprovider.ErrNotFound
 		}
-		return keyprovider.ErrInvalid, "the secret's state does not allow this operation"
+		return "the secret's state does not allow this operation", keyprovider.ErrInvalid
 	case malformed:
-		return keyprovider.ErrInvalid, "AWS does not accept a parameter: check the secret's name, stage and version"
+		return "AWS does not accept a parameter: check the secret's name, stage and version", keyprovider.ErrInvalid
 	case undecryptable:
-		return keyprovider.ErrUnavailable, "KMS cannot use the key of the secret: check that it is enabled"
+		return "KMS cannot use the key of the secret: check that it is enabled", keyprovider.ErrUnavailable
 	case throttled:
-		return keyprovider.ErrUnavailable, "the account's or the service's request rate is used up"
+		return "the account's or the service's request rate is used up", keyprovider.ErrUnavailable
 	case quota:
-		return keyprovider.ErrDenied, "a quota of Secrets Manager is used up, such as that of versions"
+		return "a quota of Secrets Manager is used up, such as that of versions", keyprovider.ErrDenied
 	default:
-		return keyprovider.ErrUnavailable, "the service failed"
+		return "the service failed", keyprovider.ErrUnavailable
 	}
 }
 
 // classifyCredentials is for failures before any service answered. A source
 // of credentials that does not answer may do so later; one that is not there
 // must be set up.
-func classifyCredentials(err error) (class error, text string) {
+func classifyCredentials(err error) (text string, class error) {
 	if isNetwork(err) {
-		return keyprovider.ErrUnavailable, "no AWS credentials: their source (instance metadata, container or token service) does not answer; outside AWS set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+		return "no AWS credentials: their source (instance metadata, container or token service) does not answer; outside AWS set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", keyprovider.ErrUnavailable
 	}
-	return keyprovider.ErrDenied, "no AWS credentials: give the workload a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	return "no AWS credentials: give the workload a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", keyprovider.ErrDenied
 }
 
 // classifyTransport is for what is no known error of a service.
-func classifyTransport(err error) (class error, text string) {
+func classifyTransport(err error) (text string, class error) {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return keyprovider.ErrUnavailable, "the endpoint's host name cannot be resolved: check the region and the network"
+		return "the endpoint's host name cannot be resolved: check the region and the network", keyprovider.ErrUnavailable
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return keyprovider.ErrUnavailable, "the endpoint's certificate is not trusted: set AWS_CA_BUNDLE if a proxy stands between"
+		return "the endpoint's certificate is not trusted: set AWS_CA_BUNDLE if a proxy stands between", keyprovider.ErrUnavailable
 	}
 	_, broken := errors.AsType[*net.OpError](err)
 	status := statusOf(err)
 	if status == 0 || broken || errors.Is(err, io.ErrUnexpectedEOF) {
-		return keyprovider.ErrUnavailable, "" // keyprovider.Error prints the system's error
+		return "", keyprovider.ErrUnavailable // keyprovider.Error prints the system's error
 	}
 	class = keyprovider.ErrUnavailable
 	if status == http.StatusUnauthorized || status == http.StatusForbidden {
 		class = keyprovider.ErrDenied
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != noCode {
-		return class, "" // keyprovider.Error prints the code
+		return "", class // keyprovider.Error prints the code
 	}
-	return class, "HTTP " + strconv.Itoa(status) + " without an answer of AWS: check the endpoint and what stands before it"
+	return "HTTP " + strconv.Itoa(status) + " without an answer of AWS: check the endpoint and what stands before it", class
 }
 
 // isNetwork reports whether err is one of reaching something.

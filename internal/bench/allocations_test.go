@@ -11,15 +11,15 @@ import (
 
 // TestContenders proves what the benchmarks take for granted, in every row.
 func TestContenders(t *testing.T) {
-	for _, tel := range telemetries {
+	for _, set := range telemetries {
 		for _, ans := range answers {
 			for _, l := range layers {
-				if !l.runs(tel) {
+				if !l.runs(set) {
 					continue
 				}
-				t.Run("telemetry="+tel.name+"/answer="+ans.name+"/impl="+l.impl, func(t *testing.T) {
+				t.Run("telemetry="+set.name+"/answer="+ans.name+"/impl="+l.impl, func(t *testing.T) {
 					base := &instant{body: ans.body}
-					proveBears(t, l, base, l.over(t, base, tel))
+					proveBears(t, l, base, l.over(t, base, set))
 				})
 			}
 		}
@@ -36,8 +36,8 @@ func TestContendersTrace(t *testing.T) {
 		t.Run("impl="+l.impl, func(t *testing.T) {
 			spans := tracetest.NewSpanRecorder()
 			provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSpanProcessor(spans))
-			tel := telemetry{"recorded", func() trace.TracerProvider { return provider }}
-			exchange(t, l.over(t, &instant{body: answers[1].body}, tel), newCall(t), make([]byte, 512))
+			set := setting{name: "recorded", tracer: func() trace.TracerProvider { return provider }}
+			exchange(t, l.over(t, &instant{body: answers[1].body}, set), newCall(t), make([]byte, 512))
 			ended := spans.Ended()
 			if len(ended) != 1 || ended[0].SpanKind() != trace.SpanKindClient {
 				t.Fatalf("got %d spans, want one of a client", len(ended))
@@ -60,13 +60,13 @@ func TestRoundTripAllocates(t *testing.T) {
 		return testing.AllocsPerRun(200, func() { exchange(t, rt, req, buf) })
 	}
 	base := &instant{body: answers[0].body}
-	for _, tel := range telemetries[:2] {
-		added := count(overKeybearer(t, base, tel)) - count(base)
+	for _, set := range telemetries[:2] {
+		added := count(overKeybearer(t, base, set)) - count(base)
 		if added > limit {
-			t.Errorf("telemetry=%s: a Transport adds %v allocations to a call, want at most %d", tel.name, added, limit)
+			t.Errorf("telemetry=%s: a Transport adds %v allocations to a call, want at most %d", set.name, added, limit)
 		}
-		if peer := count(overOAuth2(t, base, tel)) - count(base); added > peer {
-			t.Errorf("telemetry=%s: a Transport adds %v allocations to a call, x/oauth2 adds %v", tel.name, added, peer)
+		if peer := count(overOAuth2(t, base, set)) - count(base); added > peer {
+			t.Errorf("telemetry=%s: a Transport adds %v allocations to a call, x/oauth2 adds %v", set.name, added, peer)
 		}
 	}
 }

@@ -9,6 +9,11 @@
 //     and with a span on OpenTelemetry's SDK.
 //   - BenchmarkLoopback: the CPU time of a whole call over a socket, against an
 //     http.Client that sets the header itself.
+//   - BenchmarkInline: the time within the RoundTripper during such calls.
+//
+// All but the last report CPU time beside the time on the clock, because a machine that does
+// something else besides moves the one far less than the other. It is what the
+// goals are held against.
 //
 // Each proves once, before it measures, that the credential arrives. The tests
 // prove the same, and hold those goals that do not depend on a clock.

@@ -3,6 +3,7 @@ package bench
 import (
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
 )
@@ -42,12 +43,26 @@ func prove(tb testing.TB, got string, err error) {
 	}
 }
 
+// inParallel is b.RunParallel, and reports the CPU time of a read: two readers that
+// do not hinder each other spend as much for each read as one alone.
+func inParallel(b *testing.B, body func(pb *testing.PB)) {
+	before := cpuTime(b)
+	b.ResetTimer()
+	b.RunParallel(body)
+	reportCPU(b, before)
+}
+
+// reportCPU reports the CPU time of an op. before is cpuTime at the beginning.
+func reportCPU(b *testing.B, before time.Duration) {
+	b.StopTimer()
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+}
+
 func readKeybearer(b *testing.B) {
 	source, ctx := newSource(b), b.Context()
 	k, err := source.Key(ctx)
 	prove(b, k.Reveal(), err)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
+	inParallel(b, func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := source.Key(ctx); err != nil {
 				b.Error(err)
@@ -62,8 +77,7 @@ func readAtomic(b *testing.B) {
 	k, err := keyprovider.NewKey(secret, keyprovider.Info{})
 	prove(b, k.Reveal(), err)
 	held.Store(k)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
+	inParallel(b, func(pb *testing.PB) {
 		for pb.Next() {
 			if held.Load() == nil {
 				b.Error("no key")
@@ -76,8 +90,7 @@ func readOAuth2(b *testing.B) {
 	source := newOAuth2()
 	token, err := source.Token()
 	prove(b, token.AccessToken, err)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
+	inParallel(b, func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := source.Token(); err != nil {
 				b.Error(err)
@@ -90,8 +103,7 @@ func readCloudAuth(b *testing.B) {
 	source, ctx := newCloudAuth(), b.Context()
 	token, err := source.Token(ctx)
 	prove(b, token.Value, err)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
+	inParallel(b, func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := source.Token(ctx); err != nil {
 				b.Error(err)
@@ -103,8 +115,7 @@ func readCloudAuth(b *testing.B) {
 func readSetec(b *testing.B) {
 	value := newSetec(b)
 	prove(b, string(value()), nil)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
+	inParallel(b, func(pb *testing.PB) {
 		for pb.Next() {
 			if value() == nil {
 				b.Error("no secret")
@@ -117,8 +128,7 @@ func readAWS(b *testing.B) {
 	cache, ctx := newAWS(), b.Context()
 	creds, err := cache.Retrieve(ctx)
 	prove(b, creds.SecretAccessKey, err)
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
+	inParallel(b, func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := cache.Retrieve(ctx); err != nil {
 				b.Error(err)

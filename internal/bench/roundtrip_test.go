@@ -17,18 +17,19 @@ import (
 	"github.com/keybearer/keybearer/transport"
 )
 
-// telemetry is what a contender is given to report to.
-type telemetry struct {
+// A setting is what a contender is given: what to report to, and where to go.
+type setting struct {
 	name   string
 	tracer func() trace.TracerProvider // nil: none is given
+	origin string                      // that is allowed; "" is OpenAI's
 }
 
-var telemetries = []telemetry{
-	{"none", nil},
-	{"noop", func() trace.TracerProvider { return tracenoop.NewTracerProvider() }},
+var telemetries = []setting{
+	{name: "none"},
+	{name: "noop", tracer: func() trace.TracerProvider { return tracenoop.NewTracerProvider() }},
 	// An SDK that records each span, and no exporter: what remains is the cost
 	// of the instrumentation.
-	{"sdk", func() trace.TracerProvider {
+	{name: "sdk", tracer: func() trace.TracerProvider {
 		return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.AlwaysSample()))
 	}},
 }
@@ -38,28 +39,31 @@ type layer struct {
 	impl   string
 	bears  bool // it puts the credential on the request
 	traces bool // it reports to the telemetry; one that does not runs in the others' rows for comparison
-	over   func(tb testing.TB, base http.RoundTripper, tel telemetry) http.RoundTripper
+	over   func(tb testing.TB, base http.RoundTripper, set setting) http.RoundTripper
 }
 
 var layers = []layer{
-	{"base", false, false, func(_ testing.TB, base http.RoundTripper, _ telemetry) http.RoundTripper { return base }},
+	{"base", false, false, func(_ testing.TB, base http.RoundTripper, _ setting) http.RoundTripper { return base }},
 	{"keybearer", true, true, overKeybearer},
 	{"oauth2", true, false, overOAuth2},
 	{"otelhttp", false, true, overOTelHTTP},
-	{"otelhttp_oauth2", true, true, func(tb testing.TB, base http.RoundTripper, tel telemetry) http.RoundTripper {
-		return overOTelHTTP(tb, overOAuth2(tb, base, tel), tel)
+	{"otelhttp_oauth2", true, true, func(tb testing.TB, base http.RoundTripper, set setting) http.RoundTripper {
+		return overOTelHTTP(tb, overOAuth2(tb, base, set), set)
 	}},
 }
 
 // runs reports whether the layer belongs into a row.
-func (l layer) runs(tel telemetry) bool {
-	return tel.tracer != nil || !strings.HasPrefix(l.impl, "otelhttp")
+func (l layer) runs(set setting) bool {
+	return set.tracer != nil || !strings.HasPrefix(l.impl, "otelhttp")
 }
 
-func overKeybearer(tb testing.TB, base http.RoundTripper, tel telemetry) http.RoundTripper {
+func overKeybearer(tb testing.TB, base http.RoundTripper, set setting) http.RoundTripper {
 	opts := &transport.Options{Base: base}
-	if tel.tracer != nil {
-		opts.TracerProvider, opts.MeterProvider = tel.tracer(), meter
+	if set.origin != "" {
+		opts.Origins = []string{set.origin}
+	}
+	if set.tracer != nil {
+		opts.TracerProvider, opts.MeterProvider = set.tracer(), meter
 	}
 	rt, err := transport.New(newSource(tb), opts)
 	if err != nil {
@@ -69,12 +73,12 @@ func overKeybearer(tb testing.TB, base http.RoundTripper, tel telemetry) http.Ro
 }
 
 // overOAuth2 has a static token, which is x/oauth2's fastest: no lock, no clock.
-func overOAuth2(_ testing.TB, base http.RoundTripper, _ telemetry) http.RoundTripper {
+func overOAuth2(_ testing.TB, base http.RoundTripper, _ setting) http.RoundTripper {
 	return &oauth2.Transport{Base: base, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: secret})}
 }
 
-func overOTelHTTP(_ testing.TB, base http.RoundTripper, tel telemetry) http.RoundTripper {
-	return otelhttp.NewTransport(base, otelhttp.WithTracerProvider(tel.tracer()), otelhttp.WithMeterProvider(meter))
+func overOTelHTTP(_ testing.TB, base http.RoundTripper, set setting) http.RoundTripper {
+	return otelhttp.NewTransport(base, otelhttp.WithTracerProvider(set.tracer()), otelhttp.WithMeterProvider(meter))
 }
 
 // meter records nothing, in every row: the spans are what is compared.
@@ -107,21 +111,23 @@ func (i *instant) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func BenchmarkRoundTrip(b *testing.B) {
-	for _, tel := range telemetries {
+	for _, set := range telemetries {
 		for _, ans := range answers {
 			for _, l := range layers {
-				if !l.runs(tel) {
+				if !l.runs(set) {
 					continue
 				}
-				b.Run("telemetry="+tel.name+"/answer="+ans.name+"/impl="+l.impl, func(b *testing.B) {
+				b.Run("telemetry="+set.name+"/answer="+ans.name+"/impl="+l.impl, func(b *testing.B) {
 					base := &instant{body: ans.body}
-					rt := l.over(b, base, tel)
+					rt := l.over(b, base, set)
 					proveBears(b, l, base, rt)
 					req, buf := newCall(b), make([]byte, 512)
 					b.ReportAllocs()
+					before := cpuTime(b)
 					for b.Loop() {
 						exchange(b, rt, req, buf)
 					}
+					reportCPU(b, before)
 				})
 			}
 		}

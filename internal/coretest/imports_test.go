@@ -54,7 +54,7 @@ var foreign = map[string][]string{
 
 	"github.com/hashicorp/":      {"keyprovider/vault", "internal/vaultlogin", "internal/vaultlogin/", "rotation/vaultstore"},
 	"github.com/coder/websocket": {"keyprovider/vault"},
-	"github.com/aws/":            {"keyprovider/awssm", "internal/awsclient", "rotation/awsstore", "rotation/awslambda"},
+	"github.com/aws/":            {"keyprovider/awssm", "internal/awsclient", "keyprovider/workload/awstoken", "rotation/awsstore", "rotation/awslambda"},
 	"cloud.google.com/":          {"keyprovider/gcpsm", "internal/gcpclient", "rotation/gcpstore"},
 	"google.golang.org/":         {"keyprovider/gcpsm", "internal/gcpclient", "rotation/gcpstore"},
 	"github.com/googleapis/":     {"keyprovider/gcpsm", "internal/gcpclient", "rotation/gcpstore"},

@@ -65,8 +65,8 @@ func checkKeys(t *testing.T, op *operator) {
 		if i == len(op.secrets)-1 {
 			continue
 		}
-		if key.RevokedAt.IsZero() || !key.LastUsedAt.Before(key.RevokedAt) {
-			t.Errorf("the key %s: last let in at %v, revoked at %v", key.Name, key.LastUsedAt, key.RevokedAt)
+		if dead := op.revoked[secret]; key.RevokedAt.IsZero() || key.LastUsedAt.After(dead) {
+			t.Errorf("the key %s: last let in at %v, revoked by %v", key.Name, key.LastUsedAt, dead)
 		}
 		if late := key.Requests - op.settled[secret]; late != 0 {
 			t.Errorf("the key %s: %d requests bore it after the calls had ended that began before the swap", key.Name, late)

@@ -24,12 +24,14 @@ type operator struct {
 	pace    *pace
 	witness *witness
 
-	secrets []string       // every key there was, the one in the file last
+	secrets []string // every key there was, the one in the file last
+	revoked map[string]time.Time
 	settled map[string]int // requests that a revoked key had seen when the last call that could bear it had ended
 }
 
 func newOperator(t *testing.T, srv *openaitest.Server, p *pace) *operator {
-	o := &operator{srv: srv, path: filepath.Join(t.TempDir(), "openai-key"), pace: p, witness: newWitness(), settled: map[string]int{}}
+	o := &operator{srv: srv, path: filepath.Join(t.TempDir(), "openai-key"), pace: p, witness: newWitness(),
+		revoked: map[string]time.Time{}, settled: map[string]int{}}
 	if err := o.write(srv.Mint(openaitest.MintOptions{Name: "first"})); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +76,7 @@ func (o *operator) rotate(ctx context.Context, source *rotation.Source, k int) e
 		return err
 	}
 	if atOnce {
-		o.srv.Revoke(old)
+		o.revoke(old)
 	}
 	if err := await(ctx, swapped, "swap"); err != nil {
 		return err
@@ -87,7 +89,7 @@ func (o *operator) rotate(ctx context.Context, source *rotation.Source, k int) e
 		if err := await(ctx, time.After(overlap), "end of the overlap"); err != nil {
 			return err
 		}
-		o.srv.Revoke(old)
+		o.revoke(old)
 	}
 	if inFlight {
 		o.pace.adopt()
@@ -100,6 +102,12 @@ func (o *operator) rotate(ctx context.Context, source *rotation.Source, k int) e
 	}
 	o.settled[old] = o.srv.Requests(old)
 	return nil
+}
+
+// revoke kills a key and notes by when it was dead.
+func (o *operator) revoke(secret string) {
+	o.srv.Revoke(secret)
+	o.revoked[secret] = time.Now()
 }
 
 func await[T any](ctx context.Context, done <-chan T, what string) error {

@@ -17,12 +17,14 @@ import (
 type pace struct {
 	calls, rotations, interval int
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	begun   int   // calls
-	adopted int   // rotations
-	current []int // the call that each caller is making, or idle
-	stopped bool
+	mu       sync.Mutex
+	changed  *sync.Cond // somebody waits for what has come about
+	begun    int        // calls
+	adopted  int        // rotations
+	current  []int      // the call that each caller is making, or idle
+	turn     int        // the call with which the next rotation is to begin
+	settling bool
+	stopped  bool
 }
 
 const idle = -1
@@ -58,16 +60,28 @@ func (p *pace) wait(condition func() bool) bool {
 
 // begin returns the number of a caller's next call, false if there is none.
 func (p *pace) begin(caller int) (n int, ok bool) {
-	p.change(func() {
-		if n, ok = p.begun, p.begun < p.calls && !p.stopped; ok {
-			p.begun++
-			p.current[caller] = n
-		}
-	})
-	return n, ok
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.begun == p.calls || p.stopped {
+		return 0, false
+	}
+	n = p.begun
+	p.begun++
+	p.current[caller] = n
+	if n == p.turn {
+		p.changed.Broadcast()
+	}
+	return n, true
 }
 
-func (p *pace) end(caller int) { p.change(func() { p.current[caller] = idle }) }
+func (p *pace) end(caller int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current[caller] = idle
+	if p.settling {
+		p.changed.Broadcast()
+	}
+}
 
 // prompt is what call n asks.
 func prompt(n int) string { return fmt.Sprintf("number %d.", n) }
@@ -89,7 +103,8 @@ func answerTo(n int) string { return "You said " + prompt(n) }
 
 // awaitTurn blocks until rotation k is to begin.
 func (p *pace) awaitTurn(k int) bool {
-	return p.wait(func() bool { return p.begun > k*p.interval+p.interval/2 })
+	p.change(func() { p.turn = k*p.interval + p.interval/2 })
+	return p.wait(func() bool { return p.begun > p.turn })
 }
 
 // adopt tells that the source has taken up one more rotation.
@@ -104,6 +119,8 @@ func (p *pace) underWay() (n int) {
 // settle blocks until every call before call n has ended. Later ones go on
 // meanwhile.
 func (p *pace) settle(n int) bool {
+	p.change(func() { p.settling = true })
+	defer p.change(func() { p.settling = false })
 	return p.wait(func() bool {
 		for _, current := range p.current {
 			if current != idle && current < n {

@@ -33,6 +33,7 @@ type refusal struct {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
 	if f := s.faulty(); f != nil {
 		status := f.serve(w, r)

@@ -22,7 +22,7 @@ func Google(idp *Issuer, subject string, lifetime time.Duration) http.Handler {
 			http.Error(w, "non-empty audience parameter required", http.StatusBadRequest)
 			return
 		}
-		fmt.Fprint(w, idp.Token(subject, audience, lifetime))
+		_, _ = fmt.Fprint(w, idp.Token(subject, audience, lifetime))
 	})
 	return mux
 }

@@ -21,6 +21,7 @@ func TestOpen(t *testing.T) {
 	for uri, want := range map[string]string{
 		"env://KEYBEARER_TEST_KEY":   "env:KEYBEARER_TEST_KEY",
 		"file:///run/secrets/absent": "file:/run/secrets/absent",
+		"workload:?identity_provider_id=wip_1&service_account_id=svc_1&token_file=/run/secrets/absent": "workload:svc_1",
 	} {
 		p, err := keyprovider.Open(t.Context(), uri)
 		if err != nil {
@@ -32,6 +33,15 @@ func TestOpen(t *testing.T) {
 		}
 		if _, err := p.Fetch(t.Context(), ""); !errors.Is(err, keyprovider.ErrNotFound) {
 			t.Errorf("%s: Fetch: %v, want ErrNotFound", uri, err)
+		}
+	}
+}
+
+// A URI does not become a command line, though every backend is imported.
+func TestCommandIsRefused(t *testing.T) {
+	for _, uri := range []string{"command:id", "command:/usr/bin/id", "command:sh?arg=-c&arg=id"} {
+		if p, err := keyprovider.Open(t.Context(), uri); !errors.Is(err, keyprovider.ErrInvalid) || !strings.Contains(err.Error(), "command.Allow") {
+			t.Errorf("Open(%s) = %v, %v; want ErrInvalid that names command.Allow", uri, p, err)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (p *Provider) run(ctx context.Context) (*keyprovider.Key, error) {
 		return nil, p.failure(keyprovider.ErrUnavailable, keyprovider.Reason(
 			"the helper ended, but a process that it started keeps its output open", err))
 	case err != nil:
-		class, why := classify(err)
+		why, class := classify(err)
 		return nil, p.failure(class, keyprovider.Reason(why+said(), err))
 	}
 	key, err := parse(stdout.buf.Bytes(), p.opts.Field, time.Now())
@@ -73,31 +73,31 @@ const (
 	exitConfig  = 78
 )
 
-// classify gives the class of a run that failed, and says what happened.
-func classify(err error) (class error, why string) {
+// classify says what happened to a run that failed, and gives the class.
+func classify(err error) (why string, class error) {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		switch code := exit.ExitCode(); code {
 		case -1:
-			return keyprovider.ErrUnavailable, "the helper was ended by a signal"
+			return "the helper was ended by a signal", keyprovider.ErrUnavailable
 		case exitNoInput:
-			return keyprovider.ErrNotFound, "the helper says that there is no such key (exit status 66)"
+			return "the helper says that there is no such key (exit status 66)", keyprovider.ErrNotFound
 		case exitNoPerm:
-			return keyprovider.ErrDenied, "the helper says that access is denied (exit status 77)"
+			return "the helper says that access is denied (exit status 77)", keyprovider.ErrDenied
 		case exitConfig:
-			return keyprovider.ErrInvalid, "the helper says that its configuration is wrong (exit status 78)"
+			return "the helper says that its configuration is wrong (exit status 78)", keyprovider.ErrInvalid
 		default:
-			return keyprovider.ErrUnavailable, fmt.Sprintf("the helper failed (exit status %d)", code)
+			return fmt.Sprintf("the helper failed (exit status %d)", code), keyprovider.ErrUnavailable
 		}
 	}
 	switch {
 	case errors.Is(err, exec.ErrDot):
-		return keyprovider.ErrDenied, "the helper is in the working directory, which PATH names: give its full path"
+		return "the helper is in the working directory, which PATH names: give its full path", keyprovider.ErrDenied
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return keyprovider.ErrNotFound, "there is no such program, or no such working directory: install it, or give its full path"
+		return "there is no such program, or no such working directory: install it, or give its full path", keyprovider.ErrNotFound
 	case errors.Is(err, fs.ErrPermission):
-		return keyprovider.ErrDenied, "the program may not be run: check its mode and its owner"
+		return "the program may not be run: check its mode and its owner", keyprovider.ErrDenied
 	}
-	return keyprovider.ErrUnavailable, "the helper cannot be started"
+	return "the helper cannot be started", keyprovider.ErrUnavailable
 }
 
 // head keeps the first bytes that are written to it. When there are more, it

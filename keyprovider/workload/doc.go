@@ -38,10 +38,13 @@
 // A token is renewed after two thirds of its life, varied by a tenth, however
 // short that is; it counts as expired when the token of the platform expires, at
 // the latest. Times are taken from the answer and measured by this machine's own
-// clock, so that a clock that is wrong by hours does no harm. A refused token is
-// replaced by a new exchange, at most one for all callers at a time. Ten such
-// exchanges before their time are made as they come, then one every two minutes:
-// an API that refuses good tokens for an hour costs some forty.
+// clock, so that a clock that is wrong by hours does no harm.
+//
+// A refused token is replaced by a new exchange, one at a time for all callers.
+// Twenty exchanges before their time are made as they come, then one every half
+// minute: an API that refuses good tokens for an hour costs 140 at most, and one
+// that refuses all of them far fewer, because a rotation.Source asks ever more
+// seldom.
 //
 // # What goes where
 //

@@ -152,8 +152,8 @@ func TestPace(t *testing.T) {
 			taken++
 		}
 	}
-	if taken != 30 {
-		t.Errorf("%d exchanges in an hour, want 30", taken)
+	if taken != 120 {
+		t.Errorf("%d exchanges in an hour, want 120", taken)
 	}
 	now = now.Add(24 * time.Hour)
 	for range burst {

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	burst  = 10              // exchanges before their time that are made as they come
-	refill = 2 * time.Minute // after which another one may be made
+	burst  = 20               // exchanges before their time that are made as they come
+	refill = 30 * time.Second // after which another one may be made
 )
 
 // pace bounds the exchanges that are made before the token is due for one: those

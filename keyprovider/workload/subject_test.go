@@ -76,7 +76,9 @@ func TestGoogle(t *testing.T) {
 		"no account":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, keyprovider.ErrDenied, "attach a service account"},
 		"failing":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, keyprovider.ErrUnavailable, "HTTP 500"},
 		"another host": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }, keyprovider.ErrUnavailable, "something else"},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://evil.example/", 302) },
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://evil.example/", http.StatusFound)
+		},
 			keyprovider.ErrUnavailable, "HTTP 302"},
 	} {
 		t.Setenv("GCE_METADATA_HOST", serve(t, test.h))

@@ -10,30 +10,40 @@ type goal struct {
 	measure func(figures) (float64, bool)
 }
 
-const seconds, allocs = "sec/op", "allocs/op"
+// The units, as benchstat writes them too.
+const seconds, allocs = "cpu-sec/op", "allocs/op"
 
 // goals are those of README.md, in its order.
 var goals = []goal{
-	{"a read of the key, one reader", 5, "%.1f ns", scaled(1e9, "Key/impl=keybearer", seconds)},
+	{"CPU time of a read, one reader", 5, "%.1f ns", scaled(1e9, "Key/impl=keybearer", seconds)},
 	{"allocations of a read", 0, "%.0f", scaled(1, "Key/impl=keybearer", allocs)},
 	{"a read with two readers ÷ with one", 1.1, "%.2f", ratio("Key/impl=keybearer-2", "Key/impl=keybearer")},
 
-	{"no telemetry: time added ÷ x/oauth2's", 0.6, "%.2f", added("none", "empty", "oauth2")},
+	{"no telemetry: CPU time added ÷ x/oauth2's", 0.6, "%.2f", added("none", "empty", "oauth2")},
 	{"no telemetry: allocations added", 5, "%.0f", addedAllocs("none")},
 	{"the same, with an answer that has a body", -1, "%.2f", added("none", "body", "oauth2")},
 
-	{"no-op providers: time added ÷ x/oauth2's (which has none)", 0.8, "%.2f", added("noop", "empty", "oauth2")},
+	{"no-op providers: CPU time added ÷ x/oauth2's (which has none)", 0.8, "%.2f", added("noop", "empty", "oauth2")},
 	{"no-op providers: allocations added", 5, "%.0f", addedAllocs("noop")},
-	{"no-op providers: time added ÷ otelhttp's (which bears no key)", -1, "%.2f", added("noop", "empty", "otelhttp")},
-	{"no-op providers: time added ÷ otelhttp's over x/oauth2", -1, "%.2f", added("noop", "empty", "otelhttp_oauth2")},
+	{"no-op providers: CPU time added ÷ otelhttp's (which bears no key)", -1, "%.2f", added("noop", "empty", "otelhttp")},
+	{"no-op providers: CPU time added ÷ otelhttp's over x/oauth2", -1, "%.2f", added("noop", "empty", "otelhttp_oauth2")},
 
-	{"SDK: time added ÷ otelhttp's over x/oauth2", 0.6, "%.2f", added("sdk", "empty", "otelhttp_oauth2")},
+	{"SDK: CPU time added ÷ otelhttp's over x/oauth2", 0.6, "%.2f", added("sdk", "empty", "otelhttp_oauth2")},
 	{"the same, with an answer that has a body", -1, "%.2f", added("sdk", "body", "otelhttp_oauth2")},
-	{"SDK: time added ÷ otelhttp's alone (which bears no key)", 0.6, "%.2f", added("sdk", "empty", "otelhttp")},
+	{"SDK: CPU time added ÷ otelhttp's alone (which bears no key)", 0.6, "%.2f", added("sdk", "empty", "otelhttp")},
 	{"the same, with an answer that has a body", -1, "%.2f", added("sdk", "body", "otelhttp")},
 
-	{"a whole call, HTTP/1.1 in plain text: CPU time added", 3, "%.1f %%", loopback("http1")},
-	{"a whole call, HTTP/2 over TLS: CPU time added", 3, "%.1f %%", loopback("h2")},
+	{"a whole call, HTTP/2 over TLS: median time within the Transport", -1, "%.2f µs", inline("h2", "keybearer")},
+	{"the same for x/oauth2", -1, "%.2f µs", inline("h2", "oauth2")},
+	{"a whole call, HTTP/1.1 in plain text: median time within the Transport", -1, "%.2f µs", inline("http1", "keybearer")},
+	{"the same for x/oauth2", -1, "%.2f µs", inline("http1", "oauth2")},
+
+	{"a whole call, HTTP/2 over TLS: CPU time added", 3, "%.1f %%", loopback("h2", "keybearer")},
+	{"the same by x/oauth2", -1, "%.1f %%", loopback("h2", "oauth2")},
+	{"the same by a second bare client: noise", -1, "%.1f %%", loopback("h2", "again")},
+	{"a whole call, HTTP/1.1 in plain text: CPU time added", 3, "%.1f %%", loopback("http1", "keybearer")},
+	{"the same by x/oauth2", -1, "%.1f %%", loopback("http1", "oauth2")},
+	{"the same by a second bare client: noise", -1, "%.1f %%", loopback("http1", "again")},
 }
 
 func scaled(factor float64, name, unit string) func(figures) (float64, bool) {
@@ -43,11 +53,12 @@ func scaled(factor float64, name, unit string) func(figures) (float64, bool) {
 	}
 }
 
+// ratio and added are medians of what the runs give one by one, because the
+// benchmarks of one run are near each other in time.
+
 func ratio(a, b string) func(figures) (float64, bool) {
 	return func(fs figures) (float64, bool) {
-		x, ok1 := fs.median(a, seconds)
-		y, ok2 := fs.median(b, seconds)
-		return x / y, ok1 && ok2
+		return fs.paired(seconds, []string{a, b}, func(v []float64) float64 { return v[0] / v[1] })
 	}
 }
 
@@ -55,31 +66,43 @@ func ratio(a, b string) func(figures) (float64, bool) {
 func added(telemetry, answer, peer string) func(figures) (float64, bool) {
 	row := "RoundTrip/telemetry=" + telemetry + "/answer=" + answer + "/impl="
 	return func(fs figures) (float64, bool) {
-		base, ok1 := fs.median(row+"base", seconds)
-		ours, ok2 := fs.median(row+"keybearer", seconds)
-		theirs, ok3 := fs.median(row+peer, seconds)
-		return (ours - base) / (theirs - base), ok1 && ok2 && ok3
+		return fs.paired(seconds, []string{row + "base", row + "keybearer", row + peer},
+			func(v []float64) float64 { return (v[1] - v[0]) / (v[2] - v[0]) })
 	}
 }
 
 func addedAllocs(telemetry string) func(figures) (float64, bool) {
 	row := "RoundTrip/telemetry=" + telemetry + "/answer=empty/impl="
 	return func(fs figures) (float64, bool) {
-		base, ok1 := fs.median(row+"base", allocs)
-		ours, ok2 := fs.median(row+"keybearer", allocs)
-		return ours - base, ok1 && ok2
+		return fs.paired(allocs, []string{row + "base", row + "keybearer"}, func(v []float64) float64 { return v[1] - v[0] })
 	}
 }
 
-// loopback is a median of ratios, each of two clients that took turns. It runs on
-// as many CPUs as there are: the name ends with their number unless that is one.
-func loopback(protocol string) func(figures) (float64, bool) {
+// loopback is a median of ratios, each of clients that took turns.
+func loopback(protocol, client string) func(figures) (float64, bool) {
 	return func(fs figures) (float64, bool) {
-		for f := range fs {
-			if base, _, _ := strings.Cut(f.name, "-"); base == "Loopback/protocol="+protocol {
-				return fs.median(f.name, "added-%")
-			}
-		}
-		return 0, false
+		return fs.median("Loopback/protocol="+protocol+fs.suffix("Loopback/protocol="+protocol), client+"-added-%")
 	}
+}
+
+// inline is the time within a Transport, less that of the clocks themselves.
+func inline(protocol, impl string) func(figures) (float64, bool) {
+	row := "Inline/protocol=" + protocol + "/impl="
+	return func(fs figures) (float64, bool) {
+		cpus := fs.suffix(row + "base")
+		v, ok := fs.paired("inline-sec/op", []string{row + "base" + cpus, row + impl + cpus},
+			func(v []float64) float64 { return (v[1] - v[0]) * 1e6 })
+		return v, ok
+	}
+}
+
+// suffix returns the number of CPUs that ends the name of a benchmark, as "-2";
+// it is missing where that is one.
+func (fs figures) suffix(name string) string {
+	for f := range fs {
+		if rest, ok := strings.CutPrefix(f.name, name); ok && (rest == "" || rest[0] == '-') {
+			return rest
+		}
+	}
+	return ""
 }

@@ -47,12 +47,33 @@ func read(r io.Reader) (figures, error) {
 
 // median returns false for a benchmark that did not run.
 func (fs figures) median(name, unit string) (float64, bool) {
-	values := slices.Sorted(slices.Values(fs[figure{name, unit}]))
-	n := len(values)
+	return median(fs[figure{name, unit}])
+}
+
+// paired returns the median of f over the runs; f is given what one run measured
+// of each name.
+func (fs figures) paired(unit string, names []string, f func([]float64) float64) (float64, bool) {
+	var results []float64
+	for run := 0; ; run++ {
+		values := make([]float64, len(names))
+		for i, name := range names {
+			all := fs[figure{name, unit}]
+			if run >= len(all) {
+				return median(results)
+			}
+			values[i] = all[run]
+		}
+		results = append(results, f(values))
+	}
+}
+
+func median(values []float64) (float64, bool) {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
 	if n == 0 {
 		return 0, false
 	}
-	return (values[(n-1)/2] + values[n/2]) / 2, true
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2, true
 }
 
 // judge prints a line of a Markdown table for each goal and returns the exit

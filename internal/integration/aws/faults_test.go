@@ -2,14 +2,13 @@ package aws
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"testing"
-	"text/tabwriter"
 	"time"
 
+	"github.com/keybearer/keybearer/internal/faulttable"
 	"github.com/keybearer/keybearer/internal/openaitest"
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/awssm"
@@ -23,20 +22,11 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// row is what one fault did.
-type row struct {
-	fault          string
-	calls, failed  int64
-	stale, recover time.Duration
-	storeCalls     int
-	class          error // what Status said meanwhile
-}
-
 // Each fault lasts while calls go on without pause and the key is rotated in
 // the store; the old key is revoked once the new one serves. No call may fail.
 func TestFaults(t *testing.T) {
 	endpoint := sharedMoto(t)
-	var rows []row
+	var rows []faulttable.Row
 	for _, tt := range []struct {
 		name  string
 		fault fault
@@ -61,8 +51,8 @@ func TestFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			st, front := newStore(t, endpoint), newProxy(t, endpoint)
 			r := underFault(t, st, front.URL, tt.class, func() { front.set(tt.fault) }, func() { front.set(nil) })
-			r.fault = tt.name
-			_, r.storeCalls = front.took()
+			r.Fault = tt.name
+			_, r.StoreCalls = front.took()
 			rows = append(rows, r)
 		})
 	}
@@ -75,18 +65,20 @@ func TestFaults(t *testing.T) {
 			}
 			st.arn = "" // moto forgets
 		})
-		r.fault = "server killed, restarted empty"
-		_, r.storeCalls = front.took()
+		r.Fault = "server killed, restarted empty"
+		_, r.StoreCalls = front.took()
 		rows = append(rows, r)
 	})
-	printRows(rows)
+	if err := faulttable.Write(os.Stdout, "AWS Secrets Manager (moto 5.2.1), two callers, polls of 100 ms, 400 ms a call of AWS; a fault lasts a second:", rows); err != nil {
+		t.Error(err)
+	}
 }
 
 const faultLasts = time.Second
 
 // underFault puts a fault in place under load, rotates the key meanwhile,
 // mends it, and waits for the new key.
-func underFault(t *testing.T, st *store, endpoint string, class error, begin, mend func()) row {
+func underFault(t *testing.T, st *store, endpoint string, class error, begin, mend func()) faulttable.Row {
 	service := openaitest.New(nil)
 	t.Cleanup(service.Close)
 	old, fresh := service.Mint(openaitest.MintOptions{}), service.Mint(openaitest.MintOptions{})
@@ -116,7 +108,10 @@ func underFault(t *testing.T, st *store, endpoint string, class error, begin, me
 		st.set([]byte(fresh))
 	}
 	s.await(st.latest, 30*time.Second)
-	r := row{stale: time.Since(began), recover: time.Since(mended), class: class}
+	r := faulttable.Row{KeyAge: time.Since(began), Recover: time.Since(mended)}
+	if class != nil {
+		r.Reported = class.Error()
+	}
 	service.Revoke(old)
 	if err := s.call(false); err != nil {
 		t.Errorf("after the recovery: %v", err)
@@ -125,9 +120,9 @@ func underFault(t *testing.T, st *store, endpoint string, class error, begin, me
 	if err := s.source.Health(); err != nil {
 		t.Errorf("after the recovery Health = %v", err)
 	}
-	r.calls, r.failed = s.calls.Load(), s.failed.Load()
-	if r.failed != 0 || r.calls == 0 {
-		t.Errorf("%d of %d calls failed", r.failed, r.calls)
+	r.Calls, r.Failed = s.calls.Load(), s.failed.Load()
+	if r.Failed != 0 || r.Calls == 0 {
+		t.Errorf("%d of %d calls failed", r.Failed, r.Calls)
 	}
 	return r
 }
@@ -154,18 +149,4 @@ func (s *store) unreachable() bool {
 	}
 	response.Body.Close()
 	return false
-}
-
-// printRows prints the table, also without -v.
-func printRows(rows []row) {
-	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "\nAWS Secrets Manager (moto 5.2.1): fault\tcalls made\tfailed\tlongest key age\ttime to recover\tstore calls\treported as")
-	for _, r := range rows {
-		reported := "-"
-		if r.class != nil {
-			reported = r.class.Error()
-		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%v\t%v\t%d\t%s\n", r.fault, r.calls, r.failed, r.stale.Round(time.Millisecond), r.recover.Round(time.Millisecond), r.storeCalls, reported)
-	}
-	w.Flush()
 }

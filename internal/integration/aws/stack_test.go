@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	official "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
 	openai "github.com/sashabaranov/go-openai"
 
 	"github.com/keybearer/keybearer/internal/openaitest"
@@ -22,9 +24,10 @@ import (
 // the key from a provider.
 type stack struct {
 	testing.TB
-	service *openaitest.Server
-	source  *rotation.Source
-	client  *openai.Client
+	service  *openaitest.Server
+	source   *rotation.Source
+	client   *openai.Client
+	official official.Client
 
 	stop          context.CancelFunc
 	calling       sync.WaitGroup
@@ -48,11 +51,13 @@ func newStack(tb testing.TB, service *openaitest.Server, p keyprovider.KeyProvid
 	}
 	cfg := openai.DefaultConfig("")
 	cfg.BaseURL, cfg.HTTPClient = service.URL(), client
-	return &stack{TB: tb, service: service, source: source, client: openai.NewClientWithConfig(cfg)}
+	return &stack{TB: tb, service: service, source: source, client: openai.NewClientWithConfig(cfg),
+		// Its retries would hide a failed call.
+		official: official.NewClient(option.WithBaseURL(service.URL()), option.WithHTTPClient(client), option.WithMaxRetries(0))}
 }
 
-// load begins to call without pause from n goroutines; half of the calls are
-// streams.
+// load begins to call without pause from n goroutines, which use go-openai and
+// openai-go in turn; half of the calls are streams.
 func (s *stack) load(n int) {
 	ctx, cancel := context.WithCancel(s.Context())
 	s.stop = cancel
@@ -60,8 +65,12 @@ func (s *stack) load(n int) {
 	for caller := range n {
 		s.calling.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
+				call := s.call
+				if i/2%2 == 1 {
+					call = s.callOfficial
+				}
 				s.calls.Add(1)
-				if err := s.call(i%2 == 0); err != nil {
+				if err := call(i%2 == 0); err != nil {
 					s.failed.Add(1)
 					s.Errorf("call: %v", err)
 				}
@@ -110,6 +119,20 @@ func (s *stack) call(stream bool) error {
 			return ignoreEOF(err)
 		}
 	}
+}
+
+// callOfficial calls by way of openai-go.
+func (s *stack) callOfficial(stream bool) error {
+	params := official.ChatCompletionNewParams{Model: openai.GPT4oMini, Messages: []official.ChatCompletionMessageParamUnion{official.UserMessage("hello")}}
+	if !stream {
+		_, err := s.official.Chat.Completions.New(context.Background(), params)
+		return err
+	}
+	events := s.official.Chat.Completions.NewStreaming(context.Background(), params)
+	defer events.Close()
+	for events.Next() {
+	}
+	return events.Err()
 }
 
 // await returns how long it took until the version served.

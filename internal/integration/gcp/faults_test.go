@@ -2,15 +2,15 @@ package gcp
 
 import (
 	"context"
-	"fmt"
+	"os"
 	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/grpc/codes"
 
+	"github.com/keybearer/keybearer/internal/faulttable"
 	"github.com/keybearer/keybearer/internal/integration/gcp/fakesm"
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/gcpsm"
@@ -108,9 +108,7 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes two seconds and more for each fault")
 	}
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "fault\tcalls\tfailed\told key served\trecovered after\tstore calls\tthe Source said")
+	var rows []faulttable.Row
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
 			s := newStack(t, gcpsm.Options{Timeout: 500 * time.Millisecond}, fast, fakesm.Options{})
@@ -135,10 +133,11 @@ func TestFaults(t *testing.T) {
 			age := max(0, s.keys.Status().AdoptedAt.Sub(rotated))
 			s.finish()
 			s.mustNotFail()
-			fmt.Fprintf(w, "%s\t%d\t%d\t%v\t%v\t%d\t%s\n", fault.name, s.calls.Load(), s.failed.Load(),
-				age.Round(time.Millisecond), recovered.Round(time.Millisecond), s.Calls()["AccessSecretVersion"], said)
+			rows = append(rows, faulttable.Row{Fault: fault.name, Calls: s.calls.Load(), Failed: s.failed.Load(),
+				KeyAge: age, Recover: recovered, StoreCalls: s.Calls()["AccessSecretVersion"], Reported: said})
 		})
 	}
-	w.Flush()
-	t.Logf("polled every 100 ms, 500 ms a call; each fault lasts two seconds\n%s", table.String())
+	if err := faulttable.Write(os.Stdout, "Google Secret Manager (fake held to Google's recordings), four callers, polls of 100 ms, 500 ms a call of Google; a fault lasts two seconds:", rows); err != nil {
+		t.Error(err)
+	}
 }

@@ -1,0 +1,126 @@
+package vals
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/helmfile/vals/pkg/config"
+	"github.com/helmfile/vals/pkg/log"
+	valsvault "github.com/helmfile/vals/pkg/providers/vault"
+
+	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/keyprovider/vault"
+)
+
+// A reader reads the key once.
+type reader func() (string, error)
+
+func newKeybearer(tb testing.TB, addr string) reader {
+	tb.Helper()
+	p, err := vault.New(tb.Context(), path, &vault.Options{Address: addr})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = p.Close() })
+	return func() (string, error) {
+		key, err := p.Fetch(tb.Context(), "")
+		if err != nil {
+			return "", err
+		}
+		return key.Reveal(), nil
+	}
+}
+
+func newVals(addr string) reader {
+	p := valsvault.New(log.New(log.Config{Output: io.Discard}), config.Map(map[string]any{"address": addr}))
+	return func() (string, error) { return p.GetString(path + "/api_key") }
+}
+
+// TestSameKey: what is measured reads what the server holds.
+func TestSameKey(t *testing.T) {
+	addr := os.Getenv("VAULT_ADDR")
+	for name, read := range map[string]reader{"keybearer": newKeybearer(t, addr), "vals": newVals(addr)} {
+		if got, err := read(); err != nil || got != key {
+			t.Errorf("%s: another key than the one stored (%v)", name, err)
+		}
+	}
+}
+
+// BenchmarkPoll is one read of a process that has read before. keybearer's poll
+// knows the version it holds, and so says whether there is a new one; vals gives
+// the value alone.
+func BenchmarkPoll(b *testing.B) {
+	addr := os.Getenv("VAULT_ADDR")
+	b.Run("keybearer", func(b *testing.B) {
+		p, err := vault.New(b.Context(), path, &vault.Options{Address: addr})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer p.Close()
+		first, err := p.Fetch(b.Context(), "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := p.Fetch(b.Context(), first.Version()); !errors.Is(err, keyprovider.ErrNotModified) {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("keybearer, whole", func(b *testing.B) { measure(b, newKeybearer(b, addr)) })
+	b.Run("vals", func(b *testing.B) { measure(b, newVals(addr)) })
+}
+
+func measure(b *testing.B, read reader) {
+	if _, err := read(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := read(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestCalls counts what goes over the wire: the first read, and one after it.
+func TestCalls(t *testing.T) {
+	target, err := url.Parse(os.Getenv("VAULT_ADDR"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls atomic.Int64
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		proxy.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	counts := map[string][2]int64{}
+	for name, read := range map[string]reader{"keybearer": newKeybearer(t, front.URL), "vals": newVals(front.URL)} {
+		var count [2]int64
+		for i := range count {
+			calls.Store(0)
+			if _, err := read(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			count[i] = calls.Load()
+		}
+		counts[name] = count
+		t.Logf("%s: %d calls for the first read, %d for the next", name, count[0], count[1])
+	}
+	// Once, it asks Vault about its token, to renew it in time; vals renews none.
+	const aboutToken = 1
+	ours, theirs := counts["keybearer"], counts["vals"]
+	if ours[0] > theirs[0]+aboutToken || ours[1] > theirs[1] {
+		t.Errorf("calls of the first read and the next: %d of keybearer, %d of vals", ours, theirs)
+	}
+}
