@@ -159,7 +159,7 @@ func TestHalfOpen(t *testing.T) {
 	defer close(dead)
 	good := serve(t, &service{access: replies{"latest": payload("1", secret)}.access})
 	clients := []*secretmanager.Client{hanging, good}
-	p := newProvider(t, place, Options{Timeout: 50 * time.Millisecond})
+	p := newProvider(t, place, Options{Timeout: 2 * time.Second})
 	p.client.Dial = func() (*secretmanager.Client, error) {
 		client := clients[0]
 		clients = clients[1:]
