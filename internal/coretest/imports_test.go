@@ -59,6 +59,9 @@ var foreign = map[string][]string{
 	"google.golang.org/":         {"keyprovider/gcpsm", "internal/gcpclient", "rotation/gcpstore"},
 	"github.com/googleapis/":     {"keyprovider/gcpsm", "internal/gcpclient", "rotation/gcpstore"},
 	"golang.org/x/oauth2":        {"internal/gcpclient"},
+	"github.com/openai/":         {"rotation/openaiadmin"},
+
+	"github.com/hashicorp/cronexpr": {"rotation/cronschedule"},
 }
 
 // TestSDKsStayInTheirBackends: a program compiles the SDK of a store only if it
