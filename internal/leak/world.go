@@ -149,7 +149,10 @@ func newRotated(tb testing.TB, old, current string) *rotated {
 
 	mu.Lock()
 	defer mu.Unlock()
-	return &rotated{source, options, slices.Clone(events)}
+	// The Source goes on writing its log, which dumpers must not read meanwhile.
+	shown := *options
+	shown.Logger = slog.New(slog.DiscardHandler)
+	return &rotated{source, &shown, slices.Clone(events)}
 }
 
 // lockedBuffer is a log that a Source may still be writing.
