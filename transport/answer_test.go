@@ -80,6 +80,32 @@ func TestAnswerCompressed(t *testing.T) {
 	}
 }
 
+// TestAnswerThatCannotBeRead: the caller gets it as it is, and one line of the
+// log says why there is no usage.
+func TestAnswerThatCannotBeRead(t *testing.T) {
+	w := newWatcher(t)
+	rt := newTestTransport(t, always(newKey(t, "v1")), w.over(roundTripFunc(func(*http.Request) (*http.Response, error) {
+		resp := answer(200, chatAnswer)
+		resp.Header.Set("Content-Encoding", "zstd")
+		return resp, nil
+	})))
+	resp, err := rt.RoundTrip(newRequest(t, "POST", chatURL, strings.NewReader(chatRequest)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, resp); got != chatAnswer {
+		t.Errorf("the caller reads %q", got)
+	}
+	op, _ := w.operation()
+	want := `level=DEBUG msg="transport: no usage is known of the call, because its answer has a Content-Encoding other than gzip" trace_id=` + op.SpanContext().TraceID().String()
+	if got := w.logs.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, want) {
+		t.Errorf("the log says %q, want one line with %q", got, want)
+	}
+	if w.call().Usage.Known {
+		t.Error("usage is known")
+	}
+}
+
 // TestAnswerRepeatsTheKey: a service that puts the key into what is recorded.
 func TestAnswerRepeatsTheKey(t *testing.T) {
 	key := newKey(t, "v1")

@@ -118,10 +118,16 @@ func (c *call) countRefusal(refused *credential, outcome string) {
 		slog.String("fingerprint", refused.key.Fingerprint()),
 		slog.String("outcome", outcome),
 	}
-	if sc := trace.SpanContextFromContext(c.ctx); sc.HasTraceID() {
-		attrs = append(attrs, slog.String("trace_id", sc.TraceID().String()))
-	}
+	attrs = append(attrs, traceID(c.ctx)...)
 	c.log().LogAttrs(c.ctx, slog.LevelWarn, "transport: the service refuses the key", attrs...)
+}
+
+// traceID is what leads from a line of the log to the trace of its call.
+func traceID(ctx context.Context) []slog.Attr {
+	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {
+		return []slog.Attr{slog.String("trace_id", sc.TraceID().String())}
+	}
+	return nil
 }
 
 // bodyAgain returns the request's body from its beginning, if it can be had

@@ -3,6 +3,8 @@ package transport
 import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/keybearer/keybearer/internal/genai"
 )
 
 // startSpan starts the span of an operation, which encloses its attempts.
@@ -65,6 +67,9 @@ func (o *operation) requestAttributes(attrs []attribute.KeyValue) []attribute.Ke
 	if r.TopP.Set {
 		attrs = append(attrs, attrTopP.Float64(r.TopP.Value))
 	}
+	if r.TopK.Set {
+		attrs = append(attrs, o.topK(r.TopK.Value))
+	}
 	if r.FrequencyPenalty.Set {
 		attrs = append(attrs, attrFrequencyPenalty.Float64(r.FrequencyPenalty.Value))
 	}
@@ -85,9 +90,20 @@ func (o *operation) requestAttributes(attrs []attribute.KeyValue) []attribute.Ke
 	}
 	if o.conventions.latest() {
 		attrs = addText(attrs, attrReasoningLevel, r.Reasoning)
+		attrs = addText(attrs, attrPreviousResponse, r.Previous)
+		attrs = addText(attrs, attrPromptName, r.Prompt)
+		attrs = addText(attrs, attrPromptVersion, r.PromptVersion)
 	}
 	attrs = addText(attrs, attrConversation, r.Conversation)
 	return addText(attrs, attrOutputType, r.OutputType)
+}
+
+// topK is a whole number by now, and was none in v1.41.
+func (o *operation) topK(k int64) attribute.KeyValue {
+	if o.conventions.latest() {
+		return attrTopK.Int64(k)
+	}
+	return attrTopK.Float64(float64(k))
 }
 
 // responseAttributes adds what the answer says of itself.
@@ -103,28 +119,35 @@ func (o *operation) responseAttributes(attrs []attribute.KeyValue) []attribute.K
 	if o.info.TimeToFirstChunk > 0 {
 		attrs = append(attrs, attrFirstChunk.Float64(o.info.TimeToFirstChunk.Seconds()))
 	}
-	u := &r.Usage
-	if !u.Known {
-		return attrs
+	if r.Usage.Known {
+		attrs = o.usageAttributes(attrs, &r.Usage)
+	}
+	return attrs
+}
+
+// usageAttributes adds what the call cost. Parts of a sum are left out where the
+// service does not tell them.
+func (o *operation) usageAttributes(attrs []attribute.KeyValue, u *genai.Usage) []attribute.KeyValue {
+	add := func(when bool, key attribute.Key, n int64) {
+		if when && n > 0 {
+			attrs = append(attrs, key.Int64(n))
+		}
 	}
 	attrs = append(attrs, attrInputTokens.Int64(u.Input.Total))
 	if o.route.Inference {
 		attrs = append(attrs, attrOutputTokens.Int64(u.Output.Total))
 	}
-	if u.CacheRead > 0 {
-		attrs = append(attrs, attrCacheRead.Int64(u.CacheRead))
-	}
-	if u.CacheWrite > 0 {
-		if o.conventions.latest() {
-			attrs = append(attrs, attrCacheWrite.Int64(u.CacheWrite))
-		}
-		if o.conventions.old() {
-			attrs = append(attrs, attrCacheCreation.Int64(u.CacheWrite))
-		}
-	}
-	if u.Reasoning > 0 {
-		attrs = append(attrs, attrReasoningTokens.Int64(u.Reasoning))
-	}
+	latest := o.conventions.latest()
+	add(true, attrCacheRead, u.CacheRead)
+	add(latest, attrCacheWrite, u.CacheWrite)
+	add(o.conventions.old(), attrCacheCreation, u.CacheWrite)
+	add(true, attrReasoningTokens, u.Reasoning)
+	add(latest, attrTextInput, u.Input.Text)
+	add(latest, attrAudioInput, u.Input.Audio)
+	add(latest, attrImageInput, u.Input.Image)
+	add(latest, attrTextOutput, u.Output.Text)
+	add(latest, attrAudioOutput, u.Output.Audio)
+	add(latest, attrImageOutput, u.Output.Image)
 	return attrs
 }
 

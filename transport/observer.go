@@ -18,11 +18,17 @@ import (
 // does not come.
 //
 // The ctx of both is the call's own, with the span of the operation, if there is
-// one. At End it may be done already. c is the Observer's to read until it
-// returns, Begin's as well as End's; the slice in it is not to be changed. Both
-// run on the goroutine that begins or ends the call, so they should be quick.
-// Implementations are safe for concurrent use and do not panic. A redirect that
-// http.Client follows is a further call.
+// one: either may set attributes on it. At End the ctx may be done already.
+//
+// c is the same pointer in both, so that it can be the key of what an Observer
+// remembers between them, and valid until End returns. It is read during Begin
+// and during End only, since it is written in between, and neither it nor the
+// slice in it is changed. An Observer that needs it for longer copies it.
+//
+// Both run on the goroutine that begins or ends the call, so they should be
+// quick. Implementations are safe for concurrent use and do not panic; if one
+// does, its panic goes on when the others have been told the end. A redirect
+// that http.Client follows is a further call.
 type Observer interface {
 	Begin(ctx context.Context, c *Call) error
 	End(ctx context.Context, c *Call)

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // A diary notes in one place what several observers are told.
@@ -85,6 +88,109 @@ func TestObservers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestObserverPanics: a panic is the observer's own affair. It goes on, and
+// leaves neither another observer nor the span without an end.
+func TestObserverPanics(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		in      string // what panics: "begin 1" or "end 1"
+		want    []string
+		problem string
+	}{
+		{"at the beginning", "begin 1", []string{"begin 0 m v1", "begin 1 m v1", "end 0 0 _OTHER"}, "error.type=_OTHER\n"},
+		{"at the end", "end 1", []string{"begin 0 m v1", "begin 1 m v1", "begin 2 m v1", "end 2 200 ", "end 1 200 ", "end 0 200 "}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := &diary{}
+			provider, rec := newSpans()
+			opts := &Options{TracerProvider: provider, DisableHTTPTelemetry: true, Base: roundTripFunc(func(*http.Request) (*http.Response, error) {
+				return answer(200, chatAnswer), nil
+			})}
+			for i := range 3 {
+				opts.Observers = append(opts.Observers, &panicking{member{name: fmt.Sprint(i), diary: d}, tt.in})
+			}
+			rt := newTestTransport(t, always(newKey(t, "v1")), opts)
+			func() {
+				defer func() {
+					if got := recover(); got != tt.in {
+						t.Errorf("recovered %v, want the observer's own panic", got)
+					}
+				}()
+				resp, err := rt.RoundTrip(newRequest(t, "POST", chatURL, strings.NewReader(`{"model":"m"}`)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				readAll(t, resp)
+			}()
+			if !slices.Equal(d.lines, tt.want) {
+				t.Errorf("the observers were told\n%q, want\n%q", d.lines, tt.want)
+			}
+			if spans := rec.Ended(); len(spans) != 1 || !strings.Contains(attrs(spans[0]), tt.problem) {
+				t.Errorf("%d spans have ended, want one with %q", len(spans), tt.problem)
+			}
+		})
+	}
+}
+
+type panicking struct {
+	member
+	in string
+}
+
+func (p *panicking) Begin(ctx context.Context, c *Call) error {
+	err := p.member.Begin(ctx, c)
+	if p.in == "begin "+p.name {
+		panic(p.in)
+	}
+	return err
+}
+
+func (p *panicking) End(ctx context.Context, c *Call) {
+	p.member.End(ctx, c)
+	if p.in == "end "+p.name {
+		panic(p.in)
+	}
+}
+
+// TestObserverRemembers: the pointer leads from Begin to End, and both may add
+// to the span.
+func TestObserverRemembers(t *testing.T) {
+	provider, rec := newSpans()
+	r := &remembering{t: t, open: map[*Call]int64{}}
+	rt := newTestTransport(t, always(newKey(t, "v1")), &Options{TracerProvider: provider, DisableHTTPTelemetry: true, Observers: []Observer{r},
+		Base: roundTripFunc(func(*http.Request) (*http.Response, error) { return answer(200, chatAnswer), nil })})
+	resp, err := rt.RoundTrip(newRequest(t, "POST", chatURL, strings.NewReader(chatRequest)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readAll(t, resp)
+	got := attrs(rec.Ended()[0])
+	for _, want := range []string{"budget.reserved=50\n", "budget.spent=22\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the span lacks %s:\n%s", want, got)
+		}
+	}
+	if len(r.open) != 0 {
+		t.Error("End was given another pointer than Begin")
+	}
+}
+
+type remembering struct {
+	t    *testing.T
+	open map[*Call]int64
+}
+
+func (r *remembering) Begin(ctx context.Context, c *Call) error {
+	r.open[c] = c.MaxTokens
+	trace.SpanFromContext(ctx).SetAttributes(attribute.Int64("budget.reserved", c.MaxTokens))
+	return nil
+}
+
+func (r *remembering) End(ctx context.Context, c *Call) {
+	delete(r.open, c)
+	trace.SpanFromContext(ctx).SetAttributes(attribute.Int64("budget.spent", c.Usage.OutputTokens))
 }
 
 // TestObserverSeesAnyRoute: calls that are no operations of a model too, and

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -94,13 +95,24 @@ func (o *operation) begin(cred *credential) error {
 		return nil
 	}
 	o.bear(cred)
+	if len(o.observers) == 0 {
+		return nil
+	}
+	asked := false
+	defer func() {
+		if !asked { // one panics: its panic goes on, those before it are told the end
+			o.end(otherError)
+		}
+	}()
 	for _, ob := range o.observers {
 		if err := ob.Begin(o.ctx, &o.info); err != nil {
+			asked = true
 			o.end(refusedByObserver)
 			return &observerError{err}
 		}
 		o.begun++
 	}
+	asked = true
 	return nil
 }
 
@@ -184,12 +196,30 @@ func (o *operation) end(problem string) {
 	if o.measured {
 		o.meters.ended(o.ctx, o.route, o.meters.key(&o.info, o.cred), &o.info, &o.answer.Usage)
 	}
+	o.logGap()
 	if o.span != nil {
 		o.describe()
-		o.span.End(trace.WithTimestamp(now))
+		defer o.span.End(trace.WithTimestamp(now)) // when the observers have added to it
 	}
-	for i := o.begun - 1; i >= 0; i-- {
-		o.observers[i].End(o.ctx, &o.info)
+	o.tellEnd()
+}
+
+// tellEnd tells the observers, the last one first. One that panics keeps none
+// from being told.
+func (o *operation) tellEnd() {
+	if o.begun == 0 {
+		return
+	}
+	o.begun--
+	defer o.tellEnd()
+	o.observers[o.begun].End(o.ctx, &o.info)
+}
+
+// logGap says so where an answer could not be read, and usage is missing for
+// that reason.
+func (o *operation) logGap() {
+	if gap := o.answer.Gap(); gap != "" {
+		o.log().LogAttrs(o.ctx, slog.LevelDebug, "transport: no usage is known of the call, because its answer "+gap, traceID(o.ctx)...)
 	}
 }
 

@@ -3,8 +3,9 @@ package transport
 import "go.opentelemetry.io/otel/attribute"
 
 // Names from OpenTelemetry's semantic conventions for HTTP clients (stable), for
-// generative AI (in development, v0.1.0 of their own repository) and our own. They are spelled out here because the packages of generated constants
-// come and go with versions of the conventions.
+// generative AI (in development, v0.1.0 of their own repository) and our own.
+// They are spelled out here because the packages of generated constants come and
+// go with versions of the conventions.
 const (
 	attrMethod         = attribute.Key("http.request.method")
 	attrMethodOriginal = attribute.Key("http.request.method_original")
@@ -30,6 +31,10 @@ const (
 	attrPresencePenalty  = attribute.Key("gen_ai.request.presence_penalty")
 	attrStopSequences    = attribute.Key("gen_ai.request.stop_sequences")
 	attrReasoningLevel   = attribute.Key("gen_ai.request.reasoning.level") // not in v1.41
+	attrTopK             = attribute.Key("gen_ai.request.top_k")
+	attrPreviousResponse = attribute.Key("gen_ai.request.previous_response.id") // not in v1.41
+	attrPromptName       = attribute.Key("gen_ai.prompt.name")                  // a stored prompt's id; on spans of inference not in v1.41
+	attrPromptVersion    = attribute.Key("gen_ai.prompt.version")               // not in v1.41
 	attrEncodingFormats  = attribute.Key("gen_ai.request.encoding_formats")
 	attrDimensions       = attribute.Key("gen_ai.embeddings.dimension.count")
 	attrConversation     = attribute.Key("gen_ai.conversation.id")
@@ -44,6 +49,12 @@ const (
 	attrCacheWrite       = attribute.Key("gen_ai.usage.cache_write.input_tokens")
 	attrCacheCreation    = attribute.Key("gen_ai.usage.cache_creation.input_tokens") // v1.41's name of the same
 	attrReasoningTokens  = attribute.Key("gen_ai.usage.reasoning.output_tokens")
+	attrTextInput        = attribute.Key("gen_ai.usage.text.input_tokens") // these six are not in v1.41
+	attrAudioInput       = attribute.Key("gen_ai.usage.audio.input_tokens")
+	attrImageInput       = attribute.Key("gen_ai.usage.image.input_tokens")
+	attrTextOutput       = attribute.Key("gen_ai.usage.text.output_tokens")
+	attrAudioOutput      = attribute.Key("gen_ai.usage.audio.output_tokens")
+	attrImageOutput      = attribute.Key("gen_ai.usage.image.output_tokens")
 	attrTokenType        = attribute.Key("gen_ai.token.type") // v1.41
 	attrTokenModality    = attribute.Key("gen_ai.token.modality")
 	attrAPIType          = attribute.Key("openai.api.type")

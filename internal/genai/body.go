@@ -21,6 +21,7 @@ type Body struct {
 	chunks int  // complete events, doneMark not counted
 
 	gunzip *inflater // of a compressed answer; else nil
+	gap    string    // see Gap
 }
 
 const doneMark = "[DONE]"
@@ -38,6 +39,7 @@ func (b *Body) Init(h http.Header, model string) bool {
 	case "gzip", "x-gzip":
 		b.gunzip = newInflater(b.read)
 	default:
+		b.gap = "has a Content-Encoding other than gzip"
 		return false // nobody who asked for another gets it from OpenAI
 	}
 	b.model = model
@@ -49,6 +51,10 @@ func (b *Body) Init(h http.Header, model string) bool {
 
 // Streams reports whether the answer is a stream of events.
 func (b *Body) Streams() bool { return b.stream }
+
+// Gap says what kept an answer of a known type from being read to its end, as a
+// predicate whose subject is the answer; "" if nothing did.
+func (b *Body) Gap() string { return b.gap }
 
 // Read takes the next piece of the body, and returns how many events became
 // complete with it.
@@ -74,6 +80,7 @@ func (b *Body) read(p []byte) {
 func (b *Body) Close() {
 	if b.gunzip != nil {
 		b.gunzip.close()
+		b.gap = b.gunzip.gap
 		b.gunzip = nil
 	}
 	if b.stream {

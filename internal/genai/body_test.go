@@ -193,10 +193,31 @@ func TestBodyCompressed(t *testing.T) {
 			buf.Reset()
 		}
 	})
-	t.Run("broken", func(t *testing.T) {
-		body := compressed(t, answers[0].body, 1<<20)
-		readBody(t, jsonType, append(body[:10:10], 0xff, 0xff, 0xff), 0)
-		readBody(t, jsonType, body[:5], 1)
+	t.Run("gaps", func(t *testing.T) {
+		whole := compressed(t, answers[0].body, 1<<20)
+		for _, tt := range []struct {
+			name, encoding string
+			body           []byte
+			want           string
+		}{
+			{"whole", "gzip", whole, ""},
+			{"cut off", "gzip", whole[:len(whole)/2], ""},
+			{"unread", "gzip", nil, ""},
+			{"broken within", "gzip", append(whole[:10:10], 0xff, 0xff, 0xff), "says that it is gzip, and is not"},
+			{"not gzip", "x-gzip", []byte(answers[0].body), "says that it is gzip, and is not"},
+			{"a bomb", "gzip", compressed(t, `{"x":"`+strings.Repeat("a", maxInflated)+`"}`, 1<<30), "grows beyond 64 MiB when it is decompressed"},
+			{"another", "br", whole, "has a Content-Encoding other than gzip"},
+		} {
+			var b Body
+			if b.Init(http.Header{"Content-Type": {jsonType}, "Content-Encoding": {tt.encoding}}, "") {
+				b.Read(tt.body)
+				b.Read([]byte("and more")) // of what has been given up
+				b.Close()
+			}
+			if got := b.Gap(); got != tt.want && tt.name != "whole" {
+				t.Errorf("%s: the gap is %q, want %q", tt.name, got, tt.want)
+			}
+		}
 	})
 	t.Run("unread", func(t *testing.T) {
 		var b Body

@@ -2,6 +2,7 @@ package genai
 
 import (
 	"compress/gzip"
+	"errors"
 	"io"
 	"iter"
 )
@@ -17,6 +18,7 @@ type inflater struct {
 	piece []byte
 	next  func() (struct{}, bool)
 	stop  func()
+	gap   string // why it gave up; "" as long as it has not
 }
 
 func newInflater(to func([]byte)) *inflater {
@@ -24,6 +26,7 @@ func newInflater(to func([]byte)) *inflater {
 	f.next, f.stop = iter.Pull(func(yield func(struct{}) bool) {
 		zr, err := gzip.NewReader(pulled{f, yield})
 		if err != nil {
+			f.fails(err)
 			return
 		}
 		buf := make([]byte, 4<<10)
@@ -31,11 +34,21 @@ func newInflater(to func([]byte)) *inflater {
 			n, err := zr.Read(buf)
 			to(buf[:n])
 			if total += n; err != nil {
+				f.fails(err)
 				return
 			}
 		}
+		f.gap = "grows beyond 64 MiB when it is decompressed"
 	})
 	return f
+}
+
+// fails notes an error of gzip's. That the text ends early is none: whoever
+// reads it may have had enough.
+func (f *inflater) fails(err error) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		f.gap = "says that it is gzip, and is not"
+	}
 }
 
 // write decompresses a piece. What is not gzip, or too much, is passed over.

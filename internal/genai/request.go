@@ -37,8 +37,12 @@ type Request struct {
 
 	ServiceTier    string
 	Reasoning      string // the level, or effort
+	TopK           Int    // not OpenAI's, but of many that speak its API
 	OutputType     string // "text", "json", "image" or "speech"
 	Conversation   string // the id of a stored conversation
+	Previous       string // the id of the response that this one continues
+	Prompt         string // the id of a stored prompt
+	PromptVersion  string
 	EncodingFormat string // of embeddings
 	Dimensions     Int    // of embeddings
 }
@@ -60,6 +64,10 @@ const (
 	reqConversation
 	reqEncodingFormat
 	reqDimensions
+	reqTopK
+	reqPrevious
+	reqPrompt
+	reqPromptVersion
 )
 
 var requestPlaces = map[string]fact{
@@ -85,6 +93,10 @@ var requestPlaces = map[string]fact{
 	"conversation.id":       reqConversation,
 	"encoding_format":       reqEncodingFormat,
 	"dimensions":            reqDimensions,
+	"top_k":                 reqTopK,
+	"previous_response_id":  reqPrevious,
+	"prompt.id":             reqPrompt,
+	"prompt.version":        reqPromptVersion,
 }
 
 var requestTree = tree(requestPlaces)
@@ -161,6 +173,8 @@ func (r *RequestReader) take(f fact, v []byte, text bool) {
 		r.PresencePenalty = parseFloat(v)
 	case reqDimensions:
 		r.Dimensions = parseInt(v)
+	case reqTopK:
+		r.TopK = parseInt(v)
 	case reqStop:
 		if len(r.Stop) < maxStop {
 			r.Stop = append(r.Stop, string(v))
@@ -179,6 +193,12 @@ func (r *RequestReader) takeWord(f fact, v []byte) {
 		r.Reasoning = string(v)
 	case reqConversation:
 		r.Conversation = string(v)
+	case reqPrevious:
+		r.Previous = string(v)
+	case reqPrompt:
+		r.Prompt = string(v)
+	case reqPromptVersion:
+		r.PromptVersion = string(v)
 	case reqEncodingFormat:
 		r.EncodingFormat = string(v)
 	case reqFormat:
