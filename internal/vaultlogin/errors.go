@@ -79,6 +79,8 @@ func status(e *api.ResponseError) (class error, why string) {
 	switch {
 	case code == 400 && says(e, "missing client token"):
 		return keyprovider.ErrDenied, http("the request bore no token: set VAULT_TOKEN, choose a way to log in, or point VAULT_ADDR at a Vault Agent or Proxy with auto-auth")
+	case code == 400 && says(e, "upgrading from non-versioned"):
+		return keyprovider.ErrUnavailable, http("the engine is being upgraded to KV version 2")
 	case code == 400:
 		return keyprovider.ErrInvalid, http("the server does not understand the request")
 	case code == 401 || code == 403:
@@ -89,6 +91,8 @@ func status(e *api.ResponseError) (class error, why string) {
 		return keyprovider.ErrInvalid, http("this path cannot be used so")
 	case code == 412:
 		return keyprovider.ErrUnavailable, http("the standby has not caught up yet")
+	case code == 413:
+		return keyprovider.ErrInvalid, http("the request is larger than the server takes")
 	case code == 429:
 		return keyprovider.ErrUnavailable, http("a quota of the server is used up")
 	case code == 472:

@@ -59,6 +59,27 @@ func Guess(path string, kv int) Mount {
 	return Mount{Path: mount, KV: kv}
 }
 
+// CheckMountOf refuses a mount that a path is not below of, or that could be
+// the server's own.
+func CheckMountOf(path, mount string) error {
+	if err := CheckPath("the mount", mount); err != nil {
+		return err
+	}
+	if HasReserved(mount) {
+		return invalid("the mount has a part sys or auth, where no secrets are", nil)
+	}
+	if (Mount{Path: mount}).Below(path) {
+		return nil
+	}
+	return invalid("the path does not begin with the mount: write both, as in secret/openai", nil)
+}
+
+// Below reports whether a path is that of something in the engine.
+func (m Mount) Below(path string) bool {
+	rest, ok := strings.CutPrefix(path, m.Path+"/")
+	return ok && rest != ""
+}
+
 // Rest returns the part of a path below the mount.
 func (m Mount) Rest(path string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, m.Path), "/")

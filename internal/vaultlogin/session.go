@@ -35,6 +35,18 @@ type Config struct {
 	// TokenFile is read at each Grant, because somebody else renews what it
 	// holds.
 	TokenFile string
+
+	// Exact is for a client that writes. Each request is sent once: a write
+	// whose answer was lost would otherwise be repeated behind the caller's back,
+	// and its repetition refused. A standby that lags behind what the session
+	// has seen answers 412 instead of with the past, where it can tell. The
+	// Client's address and namespace are those that it has now.
+	Exact bool
+
+	// ForwardToActive asks standbys to let the active node answer reads too. A
+	// server that does not allow that in its configuration refuses everything.
+	// It goes with Exact.
+	ForwardToActive bool
 }
 
 type session struct {
@@ -76,12 +88,15 @@ func New(cfg Config) (*Session, error) {
 		st.closeIdle = cfg.Client.CloneConfig().HttpClient.CloseIdleConnections
 	}
 	replaces := cfg.Method != nil || cfg.TokenFile != ""
-	if cfg.Borrowed && replaces {
+	if cfg.Borrowed && (replaces || cfg.Exact) {
 		clone, err := cfg.Client.CloneWithHeaders()
 		if err != nil {
 			return nil, invalid("the client cannot be cloned: look at the VAULT_* environment", err)
 		}
-		st.base, st.Borrowed = clone, false
+		st.base, st.Borrowed = clone, !replaces
+	}
+	if cfg.Exact {
+		st.exact()
 	}
 	if replaces {
 		st.base.ClearToken()
@@ -89,6 +104,15 @@ func New(cfg Config) (*Session, error) {
 		st.given = st.base.Token()
 	}
 	return &Session{state: func() *session { return st }}, nil
+}
+
+// exact changes the client as Config.Exact says.
+func (st *session) exact() {
+	st.base.SetMaxRetries(0)
+	st.base.SetReadYourWrites(true)
+	if st.ForwardToActive {
+		st.base.AddHeader(api.HeaderForward, "active-node")
+	}
 }
 
 // Format implements fmt.Formatter: a session holds tokens.
@@ -99,6 +123,8 @@ func (s *Session) Format(f fmt.State, _ rune) { io.WriteString(f, "vaultlogin.Se
 func (s *Session) Grant(ctx context.Context) (*Grant, error) {
 	st := s.state()
 	switch {
+	case st.Borrowed && st.Exact:
+		return &Grant{Client: withToken(st.base, st.Client.Token())}, nil
 	case st.Borrowed:
 		return &Grant{Client: st.Client}, nil
 	case st.TokenFile != "":

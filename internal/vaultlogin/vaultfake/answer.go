@@ -69,8 +69,8 @@ func (s *Server) answer(path string, r *http.Request, body map[string]any) (int,
 		id, _ := body["lease_id"].(string)
 		delete(s.leases, id)
 		return 204, nil
-	case path == "secret/data/openai":
-		return s.kv2(r.URL.Query().Get("version"))
+	case strings.HasPrefix(path, "secret/"):
+		return s.kv2(strings.TrimPrefix(path, "secret/"), r, body)
 	case path == "old/openai" && s.V1 != nil:
 		return 200, map[string]any{"lease_duration": 2764800, "data": s.V1}
 	case path == "dynamic/creds/app" && (s.NewKey != nil || s.NewData != nil):
@@ -98,29 +98,6 @@ func (s *Server) mount(path string) (int, any) {
 		}
 	}
 	return failed(403, "preflight capability check returned 403")
-}
-
-func (s *Server) kv2(pinned string) (int, any) {
-	n := len(s.Versions)
-	if pinned != "" {
-		n, _ = strconv.Atoi(pinned)
-	}
-	if n < 1 || n > len(s.Versions) {
-		return failed(404, "")
-	}
-	v := s.Versions[n-1]
-	deleted := ""
-	if !v.Deleted.IsZero() {
-		deleted = v.Deleted.Format(time.RFC3339Nano)
-	}
-	status := 200
-	data := any(v.Data)
-	if deleted != "" || v.Destroyed {
-		status, data = 404, nil
-	}
-	return status, map[string]any{"data": map[string]any{"data": data, "metadata": map[string]any{
-		"version": v.Number, "created_time": v.Created.Format(time.RFC3339Nano), "deletion_time": deleted, "destroyed": v.Destroyed,
-	}}}
 }
 
 func (s *Server) lease(token string) (int, any) {

@@ -17,15 +17,18 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// Server holds one KV version 2 secret at secret/openai, one of version 1 at
+// Server holds secrets of KV version 2 below secret/, one of version 1 at
 // old/openai, and makes leased keys at dynamic/creds/app. Set its fields before
 // use, or under Lock.
 type Server struct {
 	sync.Mutex
 
-	// Secret makes the value of each key; Versions are what KV version 2 holds.
-	Versions []Version
-	V1       map[string]any
+	// Versions are what secret/openai holds, Others what the other secrets of
+	// that engine hold. CASRequired refuses writes without check-and-set.
+	Versions    []Version
+	Others      map[string][]Version
+	CASRequired bool
+	V1          map[string]any
 
 	// TokenTTL and MaxTTL are those of the tokens that logins bring; zero: no
 	// end. LeaseTTL and LeaseMax are those of leases.
