@@ -129,7 +129,7 @@ func ExampleError() {
 	err := error(&keyprovider.Error{
 		Provider: "mystore:openai",
 		Class:    keyprovider.ErrDenied,
-		Err:      keyprovider.Reason("grant this service read access", errors.New("403: you sent ...")),
+		Err:      keyprovider.Reason("grant this service read access", errors.New("403: you sent this")),
 	})
 	fmt.Println(err)
 	fmt.Println(keyprovider.Class(err) == keyprovider.ErrDenied)

@@ -103,7 +103,7 @@ func TestKeyErrorIsNetError(t *testing.T) {
 		rt := newTestTransport(t, &scripted{keyErr: cause}, &Options{Base: nothing})
 		_, err := rt.RoundTrip(newRequest(t, "GET", "https://api.openai.com", nil))
 		timeout, ok := errors.AsType[net.Error](err)
-		if !ok || timeout.Timeout() != want || timeout.Temporary() != want {
+		if !ok || timeout.Timeout() != want || timeout.Temporary() != want { //nolint:staticcheck // net/http still asks for it
 			t.Errorf("error %v is a net.Error: %v, want one with Timeout %v", err, ok, want)
 		}
 		if got, want := err.Error(), "transport: no key for the request: "+cause.Error(); got != want {

@@ -48,7 +48,7 @@ func (s *settings) probe(ctx context.Context, k *keyprovider.Key) error {
 	defer resp.Body.Close()
 	switch s.judge(resp) {
 	case alive:
-		io.Copy(io.Discard, io.LimitReader(resp.Body, classifyLimit)) // so that the connection can be used again
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, classifyLimit)) // so that the connection can be used again
 		return nil
 	case dead:
 		return probeError(keyprovider.ErrDenied, keyprovider.Reason("the service refuses the key", nil))

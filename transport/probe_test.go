@@ -90,7 +90,7 @@ func TestProbeOfBadOptions(t *testing.T) {
 	}
 	mustNotShow(t, "the error of a probe", err.Error())
 	//lint:ignore SA1012 a caller's mistake must not be a panic
-	if err := Probe(nil)(nil, newKey(t, "v1")); !errors.Is(err, keyprovider.ErrInvalid) { //nolint:staticcheck
+	if err := Probe(nil)(nil, newKey(t, "v1")); !errors.Is(err, keyprovider.ErrInvalid) {
 		t.Errorf("error without a context is %v, want ErrInvalid", err)
 	}
 }

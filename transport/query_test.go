@@ -113,7 +113,7 @@ func TestScrubbedTimeout(t *testing.T) {
 	})})
 	_, err := rt.RoundTrip(newRequest(t, "GET", "https://api.openai.com/v1", nil))
 	var timeout net.Error
-	if !errors.As(err, &timeout) || !timeout.Timeout() || !timeout.Temporary() {
+	if !errors.As(err, &timeout) || !timeout.Timeout() || !timeout.Temporary() { //nolint:staticcheck // net/http still asks for it
 		t.Errorf("error is %v, want a net.Error that timed out", err)
 	}
 	mustNotShow(t, "an error", err.Error())

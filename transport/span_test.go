@@ -48,7 +48,7 @@ func attrs(s sdktrace.ReadOnlySpan) string {
 	var b strings.Builder
 	set := attribute.NewSet(s.Attributes()...)
 	for _, kv := range set.ToSlice() {
-		fmt.Fprintf(&b, "%s=%s\n", kv.Key, kv.Value.Emit())
+		fmt.Fprintf(&b, "%s=%s\n", kv.Key, kv.Value.String())
 	}
 	return b.String()
 }

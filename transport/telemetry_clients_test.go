@@ -48,7 +48,7 @@ func watchedOpenAI(t *testing.T) (*openaitest.Server, *openai.Client, *watcher) 
 func secretChat(usage bool) openai.ChatCompletionRequest {
 	req := openai.ChatCompletionRequest{
 		Model:     "gpt-4o-mini",
-		MaxTokens: 1000,
+		MaxTokens: 1000, //nolint:staticcheck // old programs send it
 		Messages:  []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleUser, Content: secretPrompt + " hello there"}},
 	}
 	if usage {

@@ -149,7 +149,7 @@ func plain(set attribute.Set) string {
 	var kvs []string
 	for _, kv := range set.ToSlice() {
 		if kv.Key != attrServerAddress && kv.Key != attrServerPort {
-			kvs = append(kvs, string(kv.Key)+"="+kv.Value.Emit())
+			kvs = append(kvs, string(kv.Key)+"="+kv.Value.String())
 		}
 	}
 	return strings.Join(kvs, " ")

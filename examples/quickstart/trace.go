@@ -82,7 +82,7 @@ func describe(line *timeline, s tracetest.SpanStub) string {
 func find(s tracetest.SpanStub, key attribute.Key) (string, bool) {
 	for _, a := range s.Attributes {
 		if a.Key == key {
-			return a.Value.Emit(), true
+			return a.Value.String(), true
 		}
 	}
 	return "", false

@@ -28,7 +28,7 @@ func (w *World) addTransport(tb testing.TB, protocol string, source *rotation.So
 	rt := client.Transport.(*transport.Transport)
 
 	// One call is held; one goes to its end, for an idle connection.
-	stream := midStream(tb, srv, client)
+	stream := midStream(tb, srv, client) //nolint:bodyclose // the answer is what is shown; midStream closes it at the end
 	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, srv.URL()+"/models", nil)
 	must(tb, err)
 	resp, err := client.Do(req)

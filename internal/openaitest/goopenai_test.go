@@ -55,7 +55,7 @@ func TestGoOpenAIChat(t *testing.T) {
 	if got := again.Choices[0].Message.Content; got != text || again.ID == resp.ID {
 		t.Errorf("again: got %q under %s, want the same text under another id than %s", got, again.ID, resp.ID)
 	}
-	req.N, req.MaxTokens = 2, 1
+	req.N, req.MaxTokens = 2, 1 //nolint:staticcheck // old programs send it
 	short, err := client.CreateChatCompletion(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)

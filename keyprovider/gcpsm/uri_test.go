@@ -28,7 +28,7 @@ func TestOpen(t *testing.T) {
 		{"an encoded slash", "gcpsm://projects/p/secrets/a%2fversions%2f7/versions/8", "not a secret's resource name"},
 		{"a user", "gcpsm://u@" + place, "user or password"},
 		{"a fragment", "gcpsm://" + place + "#7", "fragment"},
-		{"a slip", "gcpsm://" + place + "?subscripton=x", "the nearest is subscription"},
+		{"a slip", "gcpsm://" + place + "?subscriptio=x", "the nearest is subscription"},
 		{"a bool that is none", "gcpsm://" + place + "?newest_enabled=" + canary, "newest_enabled takes true or false"},
 		{"a duration that is none", "gcpsm://" + place + "?timeout=" + canary, "timeout takes a duration"},
 		{"no duration", "gcpsm://" + place + "?timeout=0s", "timeout takes a duration"},

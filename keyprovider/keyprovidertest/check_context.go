@@ -22,7 +22,7 @@ func checkDoneBefore(tb testing.TB, h Harness) {
 	for what, ctx := range map[string]context.Context{"Fetch with a cancelled context": cancelled, "Fetch past its deadline": expired} {
 		for _, last := range []keyprovider.Version{"", held} {
 			_, err := p.fetch(ctx, last)
-			p.mustWrap(what, ctx, err)
+			p.mustWrap(ctx, what, err)
 		}
 	}
 	p.mustFetch(secret)
@@ -40,11 +40,11 @@ func checkDoneMeanwhile(tb testing.TB, h Harness) {
 	moment := min(50*time.Millisecond, p.patience/4)
 	for _, last := range []keyprovider.Version{"", "keyprovidertest-no-such-version"} {
 		expiring, stop := context.WithTimeout(p.Context(), moment)
-		p.mustGiveUp("Fetch past its deadline", expiring, last)
+		p.mustGiveUp(expiring, "Fetch past its deadline", last)
 		stop()
 		cancelled, cancel := context.WithCancel(p.Context())
 		timer := time.AfterFunc(moment, cancel)
-		p.mustGiveUp("Fetch cancelled meanwhile", cancelled, last)
+		p.mustGiveUp(cancelled, "Fetch cancelled meanwhile", last)
 		timer.Stop()
 		cancel()
 	}
@@ -53,12 +53,12 @@ func checkDoneMeanwhile(tb testing.TB, h Harness) {
 }
 
 // mustGiveUp fails the test unless a Fetch ends with its context.
-func (p *probe) mustGiveUp(what string, ctx context.Context, last keyprovider.Version) {
+func (p *probe) mustGiveUp(ctx context.Context, what string, last keyprovider.Version) {
 	p.Helper()
 	if _, err := p.fetch(ctx, last); err == nil || ctx.Err() == nil {
 		p.Errorf("Fetch answered while the store hangs (%v): the provider caches, or Place.Hang does not work", err)
 	} else {
-		p.mustWrap(what, ctx, err)
+		p.mustWrap(ctx, what, err)
 	}
 }
 
@@ -114,7 +114,7 @@ func checkCancelOne(tb testing.TB, h Harness) {
 	for range 8 {
 		leaving.Go(func() {
 			if _, err := p.place.Provider.Fetch(impatient, ""); err != nil {
-				p.mustWrap("Fetch cancelled", impatient, err)
+				p.mustWrap(impatient, "Fetch cancelled", err)
 			}
 		})
 		staying.Go(func() {

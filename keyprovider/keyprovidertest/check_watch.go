@@ -117,7 +117,7 @@ func checkWatchEnds(tb testing.TB, h Harness) {
 		timer.Stop()
 		cancel()
 		p.scan("Watch's error", err)
-		p.mustWrap("Watch with a cancelled context", ctx, err)
+		p.mustWrap(ctx, "Watch with a cancelled context", err)
 	}
 }
 

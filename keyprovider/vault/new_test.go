@@ -167,7 +167,7 @@ func TestOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		path, opts, err := parse(u)
-		if err != nil || path != "secret/openai" || !reflect.DeepEqual(*opts, want) {
+		if err != nil || path != "secret/openai" || !reflect.DeepEqual(*opts, want) { //nolint:govet // no field of these options is an error
 			t.Errorf("%s: path %q, options %+v, %v", uri, path, opts, err)
 		}
 		if _, err := keyprovider.Open(t.Context(), uri); err != nil {

@@ -40,12 +40,12 @@ func subscribe(ctx context.Context, client *api.Client, kv int) (*subscription, 
 	header := client.Headers()
 	header.Set(api.AuthHeaderName, client.Token())
 	target := strings.TrimSuffix(client.Address(), "/") + fmt.Sprintf("/v1/sys/events/subscribe/kv-v%d/*?json=true", kv)
-	conn, resp, err := dial(ctx, target, httpClient, header)
+	conn, resp, err := dial(ctx, target, httpClient, header) //nolint:bodyclose // websocket.Dial leaves a body that needs none
 	if err != nil && resp != nil && resp.StatusCode == http.StatusTemporaryRedirect {
 		// A standby names the active node. The token goes there as the SDK's
 		// would, but never from https to http.
 		if next, ok := redirect(target, resp.Header.Get("Location")); ok {
-			conn, resp, err = dial(ctx, next, httpClient, header)
+			conn, resp, err = dial(ctx, next, httpClient, header) //nolint:bodyclose // likewise
 		}
 	}
 	if err != nil {
