@@ -26,7 +26,8 @@ type call struct {
 	secret string // the key that the request bears
 	key    *key   // nil: unknown
 	live   bool
-	fault  *Fault // nil: none
+	scopes []string // of the key, now
+	fault  *Fault   // nil: none
 	rec    *Request
 	status int // 0 until the headers are written
 
@@ -39,7 +40,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	c := &call{s: s, w: w, r: r, id: s.nextID("req_"), now: s.opts.Now()}
 	c.route, c.allow = s.routes.find(r)
 	c.secret = s.credential(r.Header)
-	c.key, c.live = s.keys.find(c.secret, c.now)
+	c.key, c.scopes, c.live = s.keys.find(c.secret, c.now)
 	c.rec = s.ring.add(c)
 	defer c.end()
 	s.tally.arrived(c)
@@ -75,14 +76,7 @@ func (c *call) answer() {
 			c.await(f.Hold)
 		}
 		c.pause(f.Delay)
-		switch {
-		case f.Cut == CutBeforeHeaders:
-			panic(http.ErrAbortHandler)
-		case f.Error != nil:
-			c.fail(*f.Error)
-			return
-		case f.Status != 0:
-			c.write(f.Status, []byte(f.Body))
+		if !f.Late && c.replaced(f) {
 			return
 		}
 	}
@@ -91,8 +85,49 @@ func (c *call) answer() {
 		return
 	}
 	c.key.lastUsed.Store(c.now.UnixNano())
+	if c.fault != nil && c.fault.Late && c.fault.replaces() {
+		c.carryOut()
+		c.replaced(c.fault)
+		return
+	}
 	c.route.serve(c)
 }
+
+// replaced gives a fault's answer, if it has one.
+func (c *call) replaced(f *Fault) bool {
+	switch {
+	case f.Cut == CutBeforeHeaders:
+		panic(http.ErrAbortHandler)
+	case f.Error != nil:
+		c.fail(*f.Error)
+	case f.Status != 0:
+		c.write(f.Status, []byte(f.Body))
+	default:
+		return false
+	}
+	return true
+}
+
+// carryOut does what the request asks for, and answers nobody.
+func (c *call) carryOut() {
+	w, f := c.w, c.fault
+	c.w, c.fault = &nowhere{}, nil
+	c.route.serve(c)
+	c.w, c.fault, c.status = w, f, 0
+}
+
+// nowhere is an http.ResponseWriter of an answer that is lost.
+type nowhere struct{ h http.Header }
+
+func (n *nowhere) Header() http.Header {
+	if n.h == nil {
+		n.h = http.Header{}
+	}
+	return n.h
+}
+func (*nowhere) WriteHeader(int)             {}
+func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (*nowhere) Flush()                      {}
 
 // refusal returns the error for a request that does not get to its route. The
 // order is OpenAI's as far as reports show it: the URL before the key, the key
@@ -113,7 +148,9 @@ func (c *call) refusal() (APIError, bool) {
 		return InvalidAPIKey(), true
 	case org != "" && org != c.s.opts.Organization:
 		return MismatchedOrganization(), true
-	case !c.route.allows(c.key.scopes):
+	case c.route.admin != "" && (!c.key.admin || !c.route.allows(c.scopes)):
+		return MissingAdminScopes(c.route.admin), true
+	case c.route.admin == "" && (c.key.admin || !c.route.allows(c.scopes)):
 		return MissingScopes(c.s.opts.ScopeStatus, c.route.scope), true
 	}
 	return APIError{}, false
@@ -195,8 +232,11 @@ const (
 	limitTokens   = 2_000_000
 )
 
-// rateLimits sets the headers that an inference answer has.
-func (c *call) rateLimits(tokens int) {
+// spend counts the call as usage of its key, and sets the headers that an
+// inference answer has.
+func (c *call) spend(input, output int) {
+	c.key.usage.add(c.route.usage, c.now, int64(input), int64(output))
+	tokens := input + output
 	h := c.w.Header()
 	h.Set("X-Ratelimit-Limit-Requests", strconv.Itoa(limitRequests))
 	h.Set("X-Ratelimit-Remaining-Requests", strconv.Itoa(limitRequests-1))

@@ -99,7 +99,7 @@ func (c *call) chat() {
 	}
 	usage := &chatUsage{PromptTokens: countTokens(prompt), CompletionTokens: choices * len(toks)}
 	usage.TotalTokens = usage.PromptTokens + usage.CompletionTokens
-	c.rateLimits(usage.TotalTokens)
+	c.spend(usage.PromptTokens, usage.CompletionTokens)
 
 	answer := completion{
 		ID: c.s.nextID("chatcmpl-"), Object: "chat.completion", Created: c.now.Unix(), Model: req.Model,

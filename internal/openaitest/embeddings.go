@@ -74,7 +74,7 @@ func (c *call) embeddings() {
 		}
 		list.Data = append(list.Data, item)
 	}
-	c.rateLimits(count)
+	c.spend(count, 0)
 	c.json(list)
 }
 

@@ -19,6 +19,7 @@ type APIError struct {
 	Param   string // "" is null
 	Code    string // "" is null
 	Header  http.Header
+	Bare    bool // "error" is the message itself, as some answers of the Admin API have it
 }
 
 // Table returns every error that a client of OpenAI has to tell apart, by the
@@ -100,6 +101,14 @@ func MissingScopes(status int, scopes ...string) APIError {
 		Message: "You have insufficient permissions for this operation. Missing scopes: " + list + ". Check that you have the correct role " +
 			"in your organization (Reader, Writer, Owner) and project (Member, Owner), and if you're using a restricted API key, " +
 			"that it has the necessary scopes."}
+}
+
+// MissingAdminScopes is what the Admin API answers to the key of a project and
+// to an admin key without the permission: 403, and no code.
+func MissingAdminScopes(scopes ...string) APIError {
+	return APIError{Name: "missing_admin_scopes", Status: http.StatusForbidden, Type: typeInvalidRequest,
+		Message: "You have insufficient permissions for this operation. Missing scopes: " + strings.Join(scopes, ", ") + ". Check that you have " +
+			"the correct role in your organization, and if you're using a restricted API key, that it has the necessary scopes."}
 }
 
 // UnsupportedCountry is 403 unsupported_country_region_territory.
@@ -190,6 +199,23 @@ func malformedBody() APIError {
 		"figuring out how to fix this, please "+helpCenter+".)")
 }
 
+func unknownParameter(param string) APIError {
+	e := invalidRequest(http.StatusBadRequest, "unknown_parameter", fmt.Sprintf("Unknown parameter: '%s'.", param))
+	e.Param = param
+	return e
+}
+
+// noSuch is the Admin API's 404 for an id; code and words are ours.
+func noSuch(what, id string) APIError {
+	return invalidRequest(http.StatusNotFound, "not_found", fmt.Sprintf("No such %s: '%s'.", what, id))
+}
+
+// keyOfAccount is the documented 400 by which deployments before October 2026
+// refused to delete a key of a service account; the words are ours.
+func keyOfAccount() APIError {
+	return invalidRequest(http.StatusBadRequest, "", "API keys that belong to a service account cannot be deleted. Delete the service account instead.")
+}
+
 func bodyTooLarge() APIError {
 	return invalidRequest(http.StatusRequestEntityTooLarge, "", "The request body is too large.")
 }
@@ -212,6 +238,9 @@ func (e APIError) payload(secret string) any {
 		Code    *string `json:"code"`
 	}
 	message := strings.ReplaceAll(e.Message, "{key}", mask(secret))
+	if e.Bare {
+		return map[string]string{"error": message}
+	}
 	return struct {
 		Error fields `json:"error"`
 	}{fields{message, e.Type, orNull(e.Param), orNull(e.Code)}}

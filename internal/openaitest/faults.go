@@ -45,6 +45,11 @@ type Fault struct {
 	Header http.Header
 	Body   string
 
+	// Late carries the request out first, if its key is good for it, and then
+	// gives the Error, the Status or the CutBeforeHeaders instead of the answer,
+	// which is lost.
+	Late bool
+
 	// Within a stream.
 	Gate        <-chan struct{} // wait for a value or close before each event but the first; [DONE] is an event
 	ChunkDelay  time.Duration   // likewise
@@ -55,6 +60,10 @@ type Fault struct {
 
 // Fail answers with an error of OpenAI's.
 func Fail(e APIError) Fault { return Fault{Error: &e} }
+
+// Lost carries the requests of a route out, and drops the connection instead of
+// answering.
+func Lost(route string) Fault { return Fault{Route: route, Cut: CutBeforeHeaders, Late: true} }
 
 // HTML answers with a page, as a proxy or a CDN does.
 func HTML(status int) Fault {
@@ -172,5 +181,8 @@ func (f *Fault) matches(c *call) bool {
 func (f *Fault) waits() bool {
 	return f.Hold != nil || f.Delay > 0 || f.Gate != nil || f.ChunkDelay > 0
 }
+
+// replaces says whether the fault comes instead of an answer.
+func (f *Fault) replaces() bool { return f.Cut == CutBeforeHeaders || f.Error != nil || f.Status != 0 }
 
 func (f *Fault) cutAfter() int { return max(1, f.CutAfter) }

@@ -13,8 +13,16 @@ type MintOptions struct {
 	// Name is the key's name, as the Admin API would list it.
 	Name string
 
-	// ServiceAccountID is whose key it is. [one of its own]
+	// ServiceAccountID is whose key it is; an account of this id is made if
+	// there is none. [one of its own]
 	ServiceAccountID string
+
+	// UserID is the user whose key it is, instead of a service account. [none]
+	UserID string
+
+	// OwnerInactive says that the owner has no access to the project any more:
+	// the Admin API hides the key, unless asked for those of any owner.
+	OwnerInactive bool
 
 	// Scopes limit the key to these. [all]
 	Scopes []string
@@ -33,7 +41,8 @@ type MintOptions struct {
 // Key is what the server knows of a key at one moment, without the secret.
 type Key struct {
 	ID, Name         string // "key_...", MintOptions.Name
-	ServiceAccountID string
+	ServiceAccountID string // "" for a user's key and for an admin key
+	Admin            bool
 	Redacted         string // as the Admin API shows it
 	Scopes           []string
 
@@ -58,26 +67,22 @@ func (s *Server) Mint(opts MintOptions) string {
 // new key, counted from zero.
 func (s *Server) Add(secret string, opts MintOptions) {
 	now := s.opts.Now()
-	account := opts.ServiceAccountID
-	if account == "" {
-		account = s.nextID("svc_")
-	}
-	s.keys.put(&key{
-		id: s.nextID("key_"), secret: secret, name: opts.Name, account: account,
+	k := &key{
+		id: s.nextID("key_"), secret: secret, name: opts.Name, account: opts.ServiceAccountID, user: opts.UserID, inactive: opts.OwnerInactive,
 		scopes: slices.Clone(opts.Scopes), created: now, revokeDelay: opts.RevokeDelay,
 		active: now.Add(opts.ActiveAfter), expires: opts.ExpiresAt,
-	})
+	}
+	if k.account == "" && k.user == "" {
+		k.account = s.nextID("svc_")
+	}
+	s.keys.put(k)
 }
 
 // Revoke kills a key, RevokeDelay from now. A stream in flight goes on. It
 // reports whether the key was known.
 func (s *Server) Revoke(secret string) bool {
 	now := s.opts.Now()
-	return s.keys.update(secret, func(k *key) {
-		if k.revoked.IsZero() {
-			k.revoked = now.Add(k.revokeDelay)
-		}
-	})
+	return s.keys.update(secret, func(k *key) { k.revoke(now) })
 }
 
 // Expire sets a key's ExpiresAt to now. It reports whether the key was known.
@@ -124,14 +129,26 @@ func (s *Server) Requests(secret string) int {
 }
 
 type key struct {
-	id, secret, name, account string
-	scopes                    []string
-	created                   time.Time
-	revokeDelay               time.Duration
+	id, secret, name string
+	account, user    string // one of them, or neither for an admin key
+	admin            bool
+	inactive         bool // its owner has no access any more
+	created          time.Time
+	revokeDelay      time.Duration
 
-	active, expires, revoked time.Time // guarded by keyStore.mu
+	// Guarded by keyStore.mu. The slice is replaced, never written to.
+	active, expires, revoked time.Time
+	scopes                   []string
 
+	usage                       usageLog
 	requests, refused, lastUsed atomic.Int64 // lastUsed: Unix nanoseconds
+}
+
+// revoke needs the lock.
+func (k *key) revoke(now time.Time) {
+	if k.revoked.IsZero() {
+		k.revoked = now.Add(k.revokeDelay)
+	}
 }
 
 // live says whether the key is let in at this time. The caller holds the lock.
@@ -143,7 +160,7 @@ func (k *key) live(now time.Time) bool {
 
 func (k *key) snapshot() Key {
 	snap := Key{
-		ID: k.id, Name: k.name, ServiceAccountID: k.account, Redacted: redact(k.secret), Scopes: slices.Clone(k.scopes),
+		ID: k.id, Name: k.name, ServiceAccountID: k.account, Admin: k.admin, Redacted: redact(k.secret), Scopes: slices.Clone(k.scopes),
 		CreatedAt: k.created, ActiveAt: k.active, ExpiresAt: k.expires, RevokedAt: k.revoked,
 		Requests: int(k.requests.Load()), Refused: int(k.refused.Load()),
 	}
@@ -157,6 +174,7 @@ type keyStore struct {
 	mu       sync.RWMutex
 	bySecret map[string]*key
 	order    []*key // by age
+	accounts []*account
 }
 
 func (ks *keyStore) init() { ks.bySecret = map[string]*key{} }
@@ -169,6 +187,9 @@ func (ks *keyStore) put(k *key) {
 	}
 	ks.bySecret[k.secret] = k
 	ks.order = append(ks.order, k)
+	if k.account != "" && ks.account(k.account) == nil {
+		ks.accounts = append(ks.accounts, &account{id: k.account, name: "service account", role: roleMember, created: k.created})
+	}
 }
 
 func (ks *keyStore) update(secret string, change func(*key)) bool {
@@ -182,11 +203,13 @@ func (ks *keyStore) update(secret string, change func(*key)) bool {
 	return true
 }
 
-// find returns the key of a secret, nil for an unknown one, and whether it is
-// let in at this time.
-func (ks *keyStore) find(secret string, now time.Time) (k *key, live bool) {
+// find returns the key of a secret, nil for an unknown one, its scopes, and
+// whether it is let in at this time.
+func (ks *keyStore) find(secret string, now time.Time) (k *key, scopes []string, live bool) {
 	ks.mu.RLock()
 	defer ks.mu.RUnlock()
-	k = ks.bySecret[secret]
-	return k, k != nil && k.live(now)
+	if k = ks.bySecret[secret]; k == nil {
+		return nil, nil, false
+	}
+	return k, k.scopes, k.live(now)
 }

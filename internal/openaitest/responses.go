@@ -80,7 +80,7 @@ func (c *call) responses() {
 
 	usage := &responsesUsage{InputTokens: countTokens(prompt), OutputTokens: len(toks)}
 	usage.TotalTokens = usage.InputTokens + usage.OutputTokens
-	c.rateLimits(usage.TotalTokens)
+	c.spend(usage.InputTokens, usage.OutputTokens)
 
 	answer := response{
 		ID: c.s.nextID("resp_"), Object: "response", CreatedAt: c.now.Unix(), Status: "completed", Model: req.Model,

@@ -20,6 +20,8 @@ type route struct {
 	method, pattern string // pattern has {name} for one segment
 	segments        []string
 	scope           string // a key without it is refused; "" asks for none
+	usage           string // the kind of usage that a call is counted as; "" is none
+	admin           string // "": for the keys of a project; else the wider scope that admin keys may have instead
 	serve           func(*call)
 	hits            atomic.Int64
 }
@@ -35,13 +37,14 @@ func (s *Server) newRoutes() routeTable {
 	table := []*route{
 		{method: "GET", pattern: "/v1/models", scope: ScopeModelRead, serve: (*call).listModels},
 		{method: "GET", pattern: "/v1/models/{model}", scope: ScopeModelRead, serve: (*call).getModel},
-		{method: "POST", pattern: "/v1/chat/completions", scope: ScopeModelRequest, serve: (*call).chat},
-		{method: "POST", pattern: "/v1/responses", scope: ScopeResponsesWrite, serve: (*call).responses},
-		{method: "POST", pattern: "/v1/embeddings", scope: ScopeModelRequest, serve: (*call).embeddings},
+		{method: "POST", pattern: "/v1/chat/completions", scope: ScopeModelRequest, usage: usageCompletions, serve: (*call).chat},
+		{method: "POST", pattern: "/v1/responses", scope: ScopeResponsesWrite, usage: usageCompletions, serve: (*call).responses},
+		{method: "POST", pattern: "/v1/embeddings", scope: ScopeModelRequest, usage: usageEmbeddings, serve: (*call).embeddings},
 		// Azure's spelling of two of them.
-		{method: "POST", pattern: "/openai/deployments/{deployment}/chat/completions", scope: ScopeModelRequest, serve: (*call).chat},
-		{method: "POST", pattern: "/openai/deployments/{deployment}/embeddings", scope: ScopeModelRequest, serve: (*call).embeddings},
+		{method: "POST", pattern: "/openai/deployments/{deployment}/chat/completions", scope: ScopeModelRequest, usage: usageCompletions, serve: (*call).chat},
+		{method: "POST", pattern: "/openai/deployments/{deployment}/embeddings", scope: ScopeModelRequest, usage: usageEmbeddings, serve: (*call).embeddings},
 	}
+	table = append(table, s.adminRoutes()...)
 	for _, rt := range table {
 		rt.segments = strings.Split(rt.pattern, "/")
 	}
@@ -93,5 +96,6 @@ func (rt *route) matches(segments []string) bool {
 // allows says whether a key of these scopes may take the route.
 func (rt *route) allows(scopes []string) bool {
 	return rt.scope == "" || len(scopes) == 0 || slices.Contains(scopes, rt.scope) ||
-		rt.method == http.MethodGet && slices.Contains(scopes, ScopeAllRead)
+		rt.admin == "" && rt.method == http.MethodGet && slices.Contains(scopes, ScopeAllRead) ||
+		rt.admin != "" && slices.Contains(scopes, rt.admin)
 }

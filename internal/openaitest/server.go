@@ -1,7 +1,8 @@
 // Package openaitest is a fake of OpenAI's API for tests and for the
 // quickstart: a real HTTP server on a loopback port, with keys that are
 // minted, revoked and expire, OpenAI's error bodies and headers, server-sent
-// event streams, and faults on demand.
+// event streams, and faults on demand. It has the part of the Admin API that
+// rotating a key takes; see [Server.MintAdmin].
 //
 // What it serves is deterministic: an answer is a function of the prompt, and
 // one word is one token. What it is asked is counted by key, status and route,
@@ -47,8 +48,12 @@ type Options struct {
 
 	// Organization and Project are what openai-organization and
 	// openai-project say ["org-keybearer", "proj_keybearer"]. A request that
-	// names another organization is refused, as OpenAI does.
+	// names another organization is refused, as OpenAI does. The project is the
+	// one that the Admin API knows.
 	Organization, Project string
+
+	// Admin is how the Admin API behaves. [as OpenAI's of November 2026]
+	Admin AdminBehaviour
 
 	// Models are the ids that exist. [a handful of OpenAI's]
 	Models []string
