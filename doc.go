@@ -12,7 +12,8 @@
 //
 //	  - Package keyprovider is the contract of a provider, with keyprovider.Open for
 //	    places that come from configuration. A backend is a package below it.
-//	  - Package rotation holds the key: rotation.Source.
+//	  - Package rotation holds the key: rotation.Source. It also drives a rotation
+//	    from end to end: rotation.Rotator.
 //	  - Package transport is the http.RoundTripper.
 //	  - Package keyprovider/keyprovidertest helps to test what uses keys, and holds
 //	    the conformance suite for providers.
@@ -36,10 +37,12 @@
 //
 // # Telemetry
 //
-// A client span for each attempt, by OpenTelemetry's conventions, names the
-// version and the fingerprint of the key that it bore; a root span covers each
-// fetch; metrics tell fetches, swaps, refusals, the key's age and whether the
-// source is degraded. No header, no query, no content, no error text.
+// By OpenTelemetry's conventions, a span covers each call of a model, with what
+// it asked for and the tokens that it took, and one below it each attempt, with
+// the version and the fingerprint of the key that it bore; a root span covers
+// each fetch. Metrics tell durations, tokens, fetches, swaps, refusals, the key's
+// age and whether the source is degraded. No header, no query, no content, no
+// error text.
 //
 // # Security
 //
