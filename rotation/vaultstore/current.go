@@ -32,15 +32,15 @@ func (s *Store) Current(ctx context.Context) (key *keyprovider.Key, revision rot
 // one step, if nobody wrote it in between. The fields of the secret that are
 // not the key's own stay as they are.
 func (s *Store) Promote(ctx context.Context, k *keyprovider.Key, from rotation.Revision) error {
-	cas, err := number(from)
-	if err != nil {
-		return s.failed(err)
-	}
 	value, err := s.encode(k)
 	if err != nil {
 		return s.failed(err)
 	}
 	err = s.do(ctx, func(ctx context.Context, e engine) error {
+		cas, err := number(from)
+		if err != nil {
+			return err
+		}
 		stored, rev, err := latest(e.read(ctx, s.path, 0))
 		switch {
 		case err != nil:

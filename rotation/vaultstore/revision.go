@@ -17,15 +17,16 @@ import (
 
 func revisionOf(m *vaultlogin.VersionMetadata) rotation.Revision { return rotation.Revision(m.Name()) }
 
-// number is what the engine is to compare, 0 for "".
+// number is what the engine is to compare, 0 for "". A revision that this store
+// cannot have given is errMismatch: it is not the current one.
 func number(r rotation.Revision) (int, error) {
 	if r == "" {
 		return 0, nil
 	}
 	digits, _, _ := strings.Cut(string(r), "@")
 	n, err := strconv.Atoi(digits)
-	if err != nil || n < 1 {
-		return 0, invalid("the revision is none of this store's")
+	if err != nil || n < 1 || strconv.Itoa(n) != digits {
+		return 0, errMismatch
 	}
 	return n, nil
 }

@@ -47,16 +47,17 @@ func (s *Store) State(ctx context.Context) (document []byte, revision rotation.R
 // SetState implements rotation.Store. A document is text and not empty; another
 // is keyprovider.ErrInvalid.
 func (s *Store) SetState(ctx context.Context, document []byte, from rotation.Revision) (revision rotation.Revision, err error) {
-	cas, err := number(from)
 	switch {
-	case err != nil:
-		return "", s.failed(err)
 	case len(document) == 0 || !utf8.Valid(document):
 		return "", s.failed(invalid("the state document is empty, or no text"))
 	case len(document) > maxDocument:
 		return "", s.failed(invalid(fmt.Sprintf("the state document has %d bytes, more than %d", len(document), maxDocument)))
 	}
 	err = s.do(ctx, func(ctx context.Context, e engine) error {
+		cas, err := number(from)
+		if err != nil {
+			return err
+		}
 		written, err := e.write(ctx, s.opts.StatePath, cas, record{string(document)})
 		if err == nil {
 			revision = revisionOf(written)

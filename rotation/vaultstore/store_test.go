@@ -107,7 +107,7 @@ func TestMadeAnew(t *testing.T) {
 	_, rev := current(t, s)
 	w.Versions[0].Created = w.Versions[0].Created.Add(time.Second)
 	wantClass(t, s.Promote(t.Context(), newKey(t, keyprovider.Info{}), rev), rotation.ErrConflict)
-	wantClass(t, s.Promote(t.Context(), newKey(t, keyprovider.Info{}), "x"), keyprovider.ErrInvalid, "revision")
+	wantClass(t, s.Promote(t.Context(), newKey(t, keyprovider.Info{}), "x"), rotation.ErrConflict)
 }
 
 func TestFormerLooksBack(t *testing.T) {
