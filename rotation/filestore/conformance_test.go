@@ -40,14 +40,11 @@ func newStorePlace(tb testing.TB, opts *Options) *rotationtest.StorePlace {
 		tb.Fatal(err)
 	}
 	s := open()
-	return &rotationtest.StorePlace{
+	place := &rotationtest.StorePlace{
 		Store:  s,
 		Reader: reader,
 		Reopen: func() rotation.Store { return open() },
 		Set: func(value []byte) {
-			if readerOpts.Field != "" {
-				tb.Skip("skipped: the suite stores by hand under the default field")
-			}
 			temp := path + ".by-hand"
 			if err := errors.Join(os.WriteFile(temp, value, 0o600), os.Rename(temp, path)); err != nil {
 				tb.Error(err)
@@ -59,6 +56,10 @@ func newStorePlace(tb testing.TB, opts *Options) *rotationtest.StorePlace {
 			return func() { <-s.turn }
 		},
 	}
+	if readerOpts.Field != "" {
+		place.Set = nil // the suite stores by hand under the default field
+	}
+	return place
 }
 
 // fail makes the place fail with class, as far as that can be had.

@@ -76,9 +76,6 @@ func checkStateStale(tb testing.TB, h StoreHarness) {
 	}
 }
 
-// maxState is the largest document, in bytes.
-const maxState = 16 << 10
-
 // document returns one of size bytes, of the kind that a Rotator writes.
 func document(size int) []byte {
 	type record struct {
