@@ -87,6 +87,29 @@ func (p *probe) within(what string, f func()) {
 	}
 }
 
+// meanwhile calls f over and over, on n goroutines, until it returns false or
+// stop is called.
+func (p *probe) meanwhile(what string, n int, f func() bool) (stop func()) {
+	over := make(chan struct{})
+	var calling sync.WaitGroup
+	for range n {
+		calling.Go(func() {
+			for f() {
+				select {
+				case <-over:
+					return
+				case <-time.After(100 * time.Microsecond): // let others have the processor
+				}
+			}
+		})
+	}
+	return func() {
+		p.Helper()
+		close(over)
+		p.within(what, calling.Wait)
+	}
+}
+
 // eventually calls f until it is nil, and fails the test with its error.
 func (p *probe) eventually(what string, f func() error) {
 	p.Helper()

@@ -99,42 +99,35 @@ func checkStoreConcurrent(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
 	first := p.mustPromote()
 	p.mustSetState([]byte(`{}`))
-	over := make(chan struct{})
-	var reading sync.WaitGroup
-	for range writers {
-		reading.Go(func() {
-			for {
-				for what, read := range map[string]func() (*keyprovider.Key, error){
-					"Current": func() (*keyprovider.Key, error) { k, _, err := p.store.Current(p.Context()); return k, err },
-					"Staged":  func() (*keyprovider.Key, error) { return p.store.Staged(p.Context()) },
-					"Former":  func() (*keyprovider.Key, error) { return p.store.Former(p.Context(), first.Fingerprint()) },
-				} {
-					k, err := read()
-					p.vet(what, err)
-					if err == nil && (k == nil || !p.knows(k)) {
-						p.Errorf("%s beside others brought a key that was never stored", what)
-					}
-					if err != nil && (what == "Current" || !errors.Is(err, keyprovider.ErrNotFound)) {
-						p.Errorf("%s beside others: %v", what, err)
-					}
-				}
-				if _, _, err := p.store.State(p.Context()); err != nil {
-					p.Errorf("State beside others: %v", err)
-				}
-				select {
-				case <-over:
-					return
-				default:
-				}
+	read := func() bool {
+		for what, read := range map[string]func() (*keyprovider.Key, error){
+			"Current": func() (*keyprovider.Key, error) { k, _, err := p.store.Current(p.Context()); return k, err },
+			"Staged":  func() (*keyprovider.Key, error) { return p.store.Staged(p.Context()) },
+			"Former":  func() (*keyprovider.Key, error) { return p.store.Former(p.Context(), first.Fingerprint()) },
+		} {
+			k, err := read()
+			switch {
+			case err == nil && (k == nil || !p.knows(k)):
+				p.Errorf("%s beside others brought a key that was never stored", what)
+				return false
+			case err != nil && (what == "Current" || !errors.Is(err, keyprovider.ErrNotFound)):
+				p.vet(what, err)
+				p.Errorf("%s beside others: %v", what, err)
+				return false
 			}
-		})
+		}
+		if _, _, err := p.store.State(p.Context()); err != nil {
+			p.Errorf("State beside others: %v", err)
+			return false
+		}
+		return true
 	}
+	stop := p.meanwhile("calls by many at one time", writers, read)
+	defer stop()
 	for i := range 3 {
 		p.mustPromote()
 		p.mustSetState(fmt.Appendf(nil, `{"i":%d}`, i))
 	}
-	close(over)
-	p.within("calls by many at one time", reading.Wait)
 }
 
 // Obligation 1: what one process does is what another one sees.

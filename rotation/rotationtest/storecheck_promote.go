@@ -124,26 +124,19 @@ func checkPromoteReturns(tb testing.TB, h StoreHarness) {
 func checkPromoteReaders(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
 	p.mustRead(p.mustPromote())
-	over := make(chan struct{})
-	var reading sync.WaitGroup
-	for range 2 {
-		reading.Go(func() {
-			for {
-				k, err := p.place.Reader.Fetch(p.Context(), "")
-				switch {
-				case err != nil:
-					p.Errorf("readers fail while a key is promoted: %v", err)
-				case k == nil || !p.knows(k):
-					p.Error("readers see a key that was never current")
-				}
-				select {
-				case <-over:
-					return
-				default:
-				}
-			}
-		})
-	}
+	stop := p.meanwhile("Fetch while keys are promoted", 2, func() bool {
+		k, err := p.place.Reader.Fetch(p.Context(), "")
+		switch {
+		case err != nil:
+			p.Errorf("readers fail while a key is promoted: %v", err)
+		case k == nil || !p.knows(k):
+			p.Error("readers see a key that was never current")
+		default:
+			return true
+		}
+		return false
+	})
+	defer stop()
 	for range 5 {
 		k := p.newKey()
 		_, from, err := p.current(p.Context())
@@ -151,8 +144,6 @@ func checkPromoteReaders(tb testing.TB, h StoreHarness) {
 		p.must("Stage", p.stage(p.Context(), k))
 		p.must("Promote", p.promote(p.Context(), p.mustStaged(k), from))
 	}
-	close(over)
-	p.within("Fetch while keys are promoted", reading.Wait)
 }
 
 // knows reports whether the check made this key.
