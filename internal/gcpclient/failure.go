@@ -69,6 +69,8 @@ func byCode(code codes.Code) Failure {
 			"a regional secret needs its region's endpoint, a global one the global endpoint"}
 	case codes.Unimplemented:
 		return Failure{Class: keyprovider.ErrInvalid, Reason: "UNIMPLEMENTED: the endpoint does not serve this API"}
+	case codes.AlreadyExists:
+		return Failure{Class: keyprovider.ErrInvalid, Reason: "ALREADY_EXISTS: the name is taken"}
 	case codes.ResourceExhausted:
 		// A quota of a minute: more calls within it only make it worse.
 		return Failure{Class: keyprovider.ErrUnavailable, Reason: "RESOURCE_EXHAUSTED: the project's quota is used up: poll less often or raise it"}

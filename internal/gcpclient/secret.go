@@ -48,12 +48,7 @@ func ParseVersion(name string) (secret Secret, version string, ok bool) {
 }
 
 // Name is the secret's resource name.
-func (s Secret) Name() string {
-	if s.Location != "" {
-		return "projects/" + s.Project + "/locations/" + s.Location + "/secrets/" + s.ID
-	}
-	return "projects/" + s.Project + "/secrets/" + s.ID
-}
+func (s Secret) Name() string { return s.Parent() + "/secrets/" + s.ID }
 
 // Version is the resource name of one of the secret's versions.
 func (s Secret) Version(version string) string { return s.Name() + "/versions/" + version }
@@ -65,11 +60,26 @@ func (s Secret) Endpoint() string {
 	if s.Location == "" {
 		return ""
 	}
-	universe := os.Getenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN")
-	if universe == "" {
-		universe = "googleapis.com"
+	return "secretmanager." + s.Location + ".rep." + universe() + ":443"
+}
+
+// Service is the host of the global endpoint, which names the service as a
+// whole.
+func Service() string { return "secretmanager." + universe() }
+
+func universe() string {
+	if domain := os.Getenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN"); domain != "" {
+		return domain
 	}
-	return "secretmanager." + s.Location + ".rep." + universe + ":443"
+	return "googleapis.com"
+}
+
+// Parent is the resource name of what the secret is in.
+func (s Secret) Parent() string {
+	if s.Location != "" {
+		return "projects/" + s.Project + "/locations/" + s.Location
+	}
+	return "projects/" + s.Project
 }
 
 // Comparable reports whether both names give the project by its id, or both by
