@@ -157,6 +157,7 @@ type gate struct {
 	token string        // added where the request has none
 	conns []net.Conn
 	down  bool // connections are closed as they come
+	lose  bool // what changes something takes effect, and its answer is lost
 }
 
 // door closes connections while the gate is down.
@@ -218,7 +219,7 @@ func newHandler(tb testing.TB) *gate {
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	g.calls = append(g.calls, r.Method+" "+strings.TrimPrefix(r.URL.Path, "/v1/"))
-	hang := g.hang
+	hang, lose := g.hang, g.lose && r.Method == http.MethodPut
 	if g.token != "" && r.Header.Get("X-Vault-Token") == "" {
 		r.Header.Set("X-Vault-Token", g.token)
 	}
@@ -230,7 +231,22 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if lose {
+		g.proxy.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler) // the connection dies
+	}
 	g.proxy.ServeHTTP(w, r)
+}
+
+// Lose loses the answers to what changes something, until restore is called.
+func (g *gate) Lose() (restore func()) {
+	set := func(lose bool) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.lose = lose
+	}
+	set(true)
+	return func() { set(false) }
 }
 
 // Hang holds requests until release is called.

@@ -1,0 +1,227 @@
+package vault
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
+	"github.com/keybearer/keybearer/keyprovider/vault"
+	"github.com/keybearer/keybearer/rotation"
+	"github.com/keybearer/keybearer/rotation/rotationtest"
+	"github.com/keybearer/keybearer/rotation/vaultstore"
+)
+
+// documented returns the rules of a policy as docs/vault.md shows them, for a
+// mount of the test's own.
+func documented(tb testing.TB, name, mount string) string {
+	tb.Helper()
+	page, err := os.ReadFile("../../../docs/vault.md")
+	must(tb, err)
+	found := regexp.MustCompile("(?s)```hcl\n# " + name + "\n(.*?)```").FindSubmatch(page)
+	if found == nil {
+		tb.Fatalf("docs/vault.md shows no policy %s", name)
+	}
+	return strings.ReplaceAll(string(found[1]), `"secret/`, `"`+mount+"/")
+}
+
+// A storePlace is a secret with the documented policies, on a mount that
+// demands check-and-set, behind a gate.
+type storePlace struct {
+	tb     testing.TB
+	mount  string
+	policy string
+	gate   *gate
+	tokens struct{ rotator, reader string }
+}
+
+func newStorePlace(tb testing.TB) *storePlace {
+	tb.Helper()
+	p := &storePlace{tb: tb, mount: engine(tb, "kv2", unique("kv")), policy: unique("rotator"), gate: newGate(tb)}
+	_, err := admin(tb).Logical().WriteWithContext(tb.Context(), p.mount+"/config", map[string]any{"cas_required": true})
+	must(tb, err)
+	p.grant(documented(tb, "openai-rotator", p.mount))
+	p.tokens.rotator = token(tb, p.policy)
+	reading := unique("reader")
+	must(tb, admin(tb).Sys().PutPolicyWithContext(tb.Context(), reading, documented(tb, "openai-reader", p.mount)))
+	p.tokens.reader = token(tb, reading)
+	return p
+}
+
+// grant replaces the rotator's policy.
+func (p *storePlace) grant(rules string) {
+	p.tb.Helper()
+	must(p.tb, admin(p.tb).Sys().PutPolicy(p.policy, rules))
+}
+
+func (p *storePlace) path() string { return p.mount + "/openai" }
+
+// store makes a store that is to be closed by its user.
+func (p *storePlace) store() *vaultstore.Store {
+	p.tb.Helper()
+	s, err := vaultstore.New(p.tb.Context(), p.path(), &vaultstore.Options{Address: p.gate.URL, TokenFile: file(p.tb, p.tokens.rotator)})
+	must(p.tb, err)
+	return s
+}
+
+// set stores fields as a person does.
+func (p *storePlace) set(fields map[string]any) {
+	p.tb.Helper()
+	current := 0
+	switch secret, err := admin(p.tb).KVv2(p.mount).GetMetadata(p.tb.Context(), "openai"); {
+	case err == nil:
+		current = secret.CurrentVersion
+	case !errors.Is(err, api.ErrSecretNotFound):
+		p.tb.Fatal(err)
+	}
+	_, err := admin(p.tb).KVv2(p.mount).Put(p.tb.Context(), "openai", fields, api.WithCheckAndSet(current))
+	must(p.tb, err)
+}
+
+func (p *storePlace) fail(class error) (restore func()) {
+	switch {
+	case errors.Is(class, keyprovider.ErrDenied):
+		p.grant(`path "nothing" { capabilities = ["read"] }`)
+		return func() { p.grant(documented(p.tb, "openai-rotator", p.mount)) }
+	case errors.Is(class, keyprovider.ErrUnavailable):
+		must(p.tb, server.Seal(p.tb.Context()))
+		return func() { must(p.tb, server.Unseal(p.tb.Context())) }
+	}
+	return nil
+}
+
+// The suite, with no more than the documented policies grant.
+func TestStoreConformance(t *testing.T) {
+	rotationtest.RunStore(t, rotationtest.StoreHarness{New: func(tb testing.TB) *rotationtest.StorePlace {
+		p := newStorePlace(tb)
+		reader, err := vault.New(tb.Context(), p.path(), &vault.Options{Address: p.gate.URL, TokenFile: file(tb, p.tokens.reader), DisableWatch: true})
+		must(tb, err)
+		return &rotationtest.StorePlace{
+			Store: p.store(), Reader: reader,
+			Reopen: func() rotation.Store { return p.store() },
+			Set:    func(value []byte) { p.set(asFields(value)) },
+			Fail:   p.fail,
+			Hang:   p.gate.Hang,
+			Lose:   p.gate.Lose,
+		}
+	}})
+}
+
+// The reader's documented policy shows neither the staged key nor the state.
+func TestReaderSeesNoMore(t *testing.T) {
+	p := newStorePlace(t)
+	s := p.store()
+	defer s.Close()
+	k := mintedKey(t)
+	must(t, s.Stage(t.Context(), k))
+	_, err := s.SetState(t.Context(), []byte(`{"phase":"staged"}`), "")
+	must(t, err)
+	for _, path := range []string{"openai.pending", "openai.rotation"} {
+		client := admin(t)
+		client.SetToken(p.tokens.reader)
+		if _, err := client.KVv2(p.mount).Get(t.Context(), path); err == nil || !strings.Contains(err.Error(), "403") {
+			t.Errorf("the reader gets %s: %v", path, err)
+		}
+	}
+	must(t, s.Unstage(t.Context(), k.Fingerprint()))
+	left, err := admin(t).KVv2(p.mount).Get(t.Context(), "openai.pending")
+	if must(t, err); left.Data != nil || !left.VersionMetadata.Destroyed {
+		t.Errorf("after Unstage the pending secret holds %d fields", len(left.Data))
+	}
+}
+
+func mintedKey(tb testing.TB) *keyprovider.Key {
+	tb.Helper()
+	k, err := keyprovider.NewKey(keyprovidertest.NewSecret(), keyprovider.Info{ID: unique("key_")})
+	must(tb, err)
+	return k
+}
+
+// What others keep in the secret stays.
+func TestForeignFieldsStay(t *testing.T) {
+	p := newStorePlace(t)
+	p.set(map[string]any{"api_key": keyprovidertest.NewSecret(), "organization": "org-1", "limit": json.Number("1234567.25"), "tags": []any{"a", "<b>"}})
+	s := p.store()
+	defer s.Close()
+	_, rev, err := s.Current(t.Context())
+	must(t, err)
+	k := mintedKey(t)
+	must(t, s.Promote(t.Context(), k, rev))
+	got, err := admin(t).KVv2(p.mount).Get(t.Context(), "openai")
+	must(t, err)
+	encoded, err := json.Marshal(got.Data["tags"])
+	must(t, err)
+	if got.Data["organization"] != "org-1" || got.Data["limit"] != json.Number("1234567.25") || string(encoded) != `["a","\u003cb\u003e"]` || got.Data["api_key"] != k.Reveal() {
+		t.Errorf("limit = %v, tags = %s, and %d fields", got.Data["limit"], encoded, len(got.Data))
+	}
+}
+
+// Deleted, destroyed, deleted with the history and aged out.
+func TestStoreAndTheLifeOfAVersion(t *testing.T) {
+	p := newStorePlace(t)
+	s := p.store()
+	defer s.Close()
+	kv := admin(t).KVv2(p.mount)
+	promote := func() *keyprovider.Key {
+		t.Helper()
+		_, rev, err := s.Current(t.Context())
+		if err != nil {
+			wantClass(t, err, keyprovider.ErrNotFound)
+		}
+		k := mintedKey(t)
+		must(t, s.Promote(t.Context(), k, rev))
+		return k
+	}
+	first := promote()
+	must(t, kv.Delete(t.Context(), "openai"))
+	_, _, err := s.Current(t.Context())
+	wantClass(t, err, keyprovider.ErrNotFound, "deleted at")
+	_, err = s.Former(t.Context(), first.Fingerprint())
+	wantClass(t, err, keyprovider.ErrNotFound)
+	second := promote()
+	must(t, kv.Destroy(t.Context(), "openai", []int{2}))
+	_, _, err = s.Current(t.Context())
+	wantClass(t, err, keyprovider.ErrNotFound, "destroyed")
+	third := promote()
+	_, rev, err := s.Current(t.Context())
+	must(t, err)
+	must(t, kv.DeleteMetadata(t.Context(), "openai"))
+	for range 3 {
+		promote()
+	}
+	if err := s.Promote(t.Context(), second, rev); !errors.Is(err, rotation.ErrConflict) {
+		t.Errorf("promoting from version 3 of a secret that was made anew: %v", err)
+	}
+	_, err = s.Former(t.Context(), third.Fingerprint())
+	wantClass(t, err, keyprovider.ErrNotFound)
+	must(t, kv.PutMetadata(t.Context(), "openai", api.KVMetadataPutInput{MaxVersions: 2}))
+	kept := promote()
+	promote()
+	if k, err := s.Former(t.Context(), kept.Fingerprint()); err != nil || !k.Equal(kept) {
+		t.Errorf("Former = %v, %v, want %v", k, err, kept)
+	}
+	promote()
+	_, err = s.Former(t.Context(), kept.Fingerprint())
+	wantClass(t, err, keyprovider.ErrNotFound, "max_versions")
+}
+
+func TestStoreRefusesVersionOne(t *testing.T) {
+	mount := engine(t, "kv1", unique("kv"))
+	write(t, "kv1", mount, "openai", map[string]any{"api_key": keyprovidertest.NewSecret()})
+	s, err := vaultstore.New(t.Context(), mount+"/openai", &vaultstore.Options{Address: server.Addr, TokenFile: file(t, server.RootToken)})
+	must(t, err)
+	defer s.Close()
+	_, _, err = s.Current(t.Context())
+	wantClass(t, err, keyprovider.ErrInvalid, "enable-versioning")
+	wantClass(t, s.Stage(t.Context(), mintedKey(t)), keyprovider.ErrInvalid, "enable-versioning")
+	none, err := admin(t).Logical().ReadWithContext(t.Context(), mount+"/openai.pending")
+	if must(t, err); none != nil {
+		t.Error("something was written")
+	}
+}
