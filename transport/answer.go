@@ -27,11 +27,11 @@ func (o *operation) follow(resp *http.Response) {
 		return
 	}
 	o.stop = context.AfterFunc(o.ctx, func() { o.end(errorType(o.ctx.Err())) })
-	body := &answerBody{resp.Body, o}
+	o.body = answerBody{resp.Body, o}
 	if rwc, ok := resp.Body.(io.ReadWriteCloser); ok {
-		resp.Body = hide(&answerDuplex{body, rwc})
+		resp.Body = hide(&answerDuplex{&o.body, rwc})
 	} else {
-		resp.Body = hide(body)
+		resp.Body = hide(&o.body)
 	}
 }
 
@@ -86,16 +86,22 @@ func (o *operation) received(p []byte) {
 		o.mu.Unlock()
 		return
 	}
-	now, last := time.Now(), o.last
-	o.last = now
-	if last.IsZero() {
-		o.info.TimeToFirstChunk = now.Sub(o.info.Start)
+	if o.chunk > 0 && !o.timed {
+		o.mu.Unlock()
+		return
+	}
+	last := o.chunk
+	o.chunk = max(1, time.Since(o.info.Start))
+	now := o.chunk
+	if last == 0 {
+		o.info.TimeToFirstChunk = now
 	}
 	if !o.measured || !o.route.Inference {
 		o.mu.Unlock()
 		return
 	}
 	if o.chunks == nil { // the first chunk names the model, as all do
+		o.timed = o.meters.chunksOn(o.ctx)
 		o.noteRequest()
 		o.withoutKey(&o.answer.Response)
 		o.info.ResponseModel = o.answer.Model
@@ -104,11 +110,11 @@ func (o *operation) received(p []byte) {
 	to, first := o.chunks, o.info.TimeToFirstChunk
 	o.mu.Unlock()
 
-	if last.IsZero() {
+	if last == 0 {
 		recordAll(o.ctx, o.meters.firstChunk, first.Seconds(), to.record)
 		chunks, last = chunks-1, now
 	}
-	o.meters.chunks(o.ctx, to, chunks, now.Sub(last))
+	o.meters.chunks(to, chunks, now-last)
 }
 
 // withoutKey takes the key out of an answer that repeats it.

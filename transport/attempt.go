@@ -20,7 +20,7 @@ type outgoing struct {
 // attempt sends the request once, with a credential or, for cred == nil, without
 // any. The body is the base's from here on.
 func (c *call) attempt(cred *credential, body io.ReadCloser, replays int) (*http.Response, error) {
-	ctx, span := c.startAttempt(c.ctx, c.req, c.hop, cred, c.hop.redirects+replays)
+	ctx, span := c.startAttempt(c.ctx, c.op.room(replays), c.req, c.hop, cred, c.hop.redirects+replays)
 	out := c.prepare(c.maskTrace(ctx, cred), cred, c.op.sending(body, replays))
 
 	resp, err := c.baseFor(c.hop).RoundTrip(out)
@@ -37,12 +37,14 @@ func (c *call) attempt(cred *credential, body io.ReadCloser, replays int) (*http
 	c.scrubHeader(resp.Header, cred)
 	resp.Request = c.req
 	span.answered(resp)
-	if c.op != nil {
-		c.op.attempt = span // ends with the operation
-		resp.Body = hide(resp.Body)
-	} else {
+	if c.op == nil {
 		resp.Body = hide(span.follow(ctx, resp.Body))
+		return resp, nil
 	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	c.op.attempt = span // ends with the operation, which follows the body and hides it
 	return resp, nil
 }
 

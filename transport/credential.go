@@ -3,6 +3,8 @@ package transport
 import (
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
@@ -11,12 +13,24 @@ type credential struct {
 	key   *keyprovider.Key
 	value string
 
+	// What spans say of the key.
+	version, fingerprint attribute.KeyValue
+
 	// accepted: the source has been told that this key is alive.
 	accepted atomic.Bool
 	// retires: the first acceptance retires the connections of the key before.
 	retires atomic.Bool
 	// logged: a refusal of this key has been logged.
 	logged atomic.Bool
+}
+
+func newCredential(k *keyprovider.Key, scheme Scheme) *credential {
+	return &credential{
+		key:         k,
+		value:       scheme.value(k),
+		version:     attrKeyVersion.String(string(k.Version())),
+		fingerprint: attrKeyFingerprint.String(k.Fingerprint()),
+	}
 }
 
 // credentials keeps the credential of the current key and, until that one has
@@ -38,7 +52,7 @@ func (cs *credentials) of(k *keyprovider.Key, scheme Scheme) *credential {
 		if held != nil && held.previous != nil && held.previous.key == k {
 			return held.previous
 		}
-		c := &credential{key: k, value: scheme.value(k)}
+		c := newCredential(k, scheme)
 		next := &credentialPair{current: c}
 		if held != nil {
 			next.previous = held.current

@@ -9,8 +9,7 @@ import (
 
 // startSpan starts the span of an operation, which encloses its attempts.
 func (o *operation) startSpan(tracer trace.Tracer) {
-	attrs := make([]attribute.KeyValue, 0, 20) // those that a sampler may go by first
-	attrs = append(attrs,
+	attrs := append(o.attrs[:0], // those that a sampler may go by first
 		attrOperation.String(o.info.Operation),
 		attrProvider.String(o.info.Provider),
 		attrServerAddress.String(o.info.ServerAddress),
@@ -19,10 +18,9 @@ func (o *operation) startSpan(tracer trace.Tracer) {
 		attrs = append(attrs, attrAPIType.String(o.route.API))
 	}
 	attrs = o.requestAttributes(attrs)
-	ctx, span := tracer.Start(o.ctx, o.spanName(),
-		trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithTimestamp(o.info.Start),
-		trace.WithAttributes(attrs...))
+	o.used = min(len(attrs), len(o.attrs))
+	o.options = [...]trace.SpanStartOption{clientKind, trace.WithTimestamp(o.info.Start), trace.WithAttributes(attrs...)}
+	ctx, span := tracer.Start(o.ctx, o.spanName(), o.options[:]...)
 	o.ctx = ctx // also of a span that is not recorded: the attempts are not to be sampled for themselves
 	if span.IsRecording() {
 		o.span = span
@@ -114,7 +112,7 @@ func (o *operation) responseAttributes(attrs []attribute.KeyValue) []attribute.K
 	attrs = addText(attrs, attrResponseTier, r.ServiceTier)
 	attrs = addText(attrs, attrFingerprint, r.Fingerprint)
 	if len(r.FinishReasons) > 0 {
-		attrs = append(attrs, attrFinishReasons.StringSlice(r.FinishReasons))
+		attrs = append(attrs, finishReasons(r.FinishReasons))
 	}
 	if o.info.TimeToFirstChunk > 0 {
 		attrs = append(attrs, attrFirstChunk.Float64(o.info.TimeToFirstChunk.Seconds()))
@@ -149,6 +147,16 @@ func (o *operation) usageAttributes(attrs []attribute.KeyValue, u *genai.Usage) 
 	add(latest, attrAudioOutput, u.Output.Audio)
 	add(latest, attrImageOutput, u.Output.Image)
 	return attrs
+}
+
+// stopped is how nearly every answer ends.
+var stopped = attrFinishReasons.StringSlice([]string{"stop"})
+
+func finishReasons(reasons []string) attribute.KeyValue {
+	if len(reasons) == 1 && reasons[0] == "stop" {
+		return stopped
+	}
+	return attrFinishReasons.StringSlice(reasons)
 }
 
 func addText(attrs []attribute.KeyValue, key attribute.Key, s string) []attribute.KeyValue {

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"maps"
 	"net/http"
 	"strings"
 )
@@ -13,17 +12,13 @@ import (
 //
 // A bare copy also lacks whatever else looks like a credential of the client's.
 func withoutCredentials(h http.Header, own string, bare bool) http.Header {
-	out := maps.Clone(h)
-	if out == nil {
-		out = make(http.Header, 1)
-	}
-	for name, values := range out {
+	out := make(http.Header, len(h)+1) // with room for the key's
+	for name, values := range h {
 		switch {
 		case carriesKey(name, own), bare && soundsSecret(name):
-			delete(out, name)
 		case len(name) == len(subprotocols) && foldEqual(name, subprotocols):
 			out[name] = withoutKeyProtocol(values)
-		case len(values) != cap(values):
+		default:
 			out[name] = values[:len(values):len(values)]
 		}
 	}

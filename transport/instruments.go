@@ -67,6 +67,16 @@ func newInstruments(p metric.MeterProvider, conventions Conventions, withHTTP bo
 // that costs an atomic load.
 func (in *instruments) on(ctx context.Context) bool { return in.other[0].Enabled(ctx) }
 
+// chunksOn is on for the times between chunks, which a View may drop.
+func (in *instruments) chunksOn(ctx context.Context) bool {
+	for _, h := range in.perChunk {
+		if h.Enabled(ctx) {
+			return true
+		}
+	}
+	return false
+}
+
 // httpOn is on for the metric of HTTP.
 func (in *instruments) httpOn(ctx context.Context) bool {
 	return in.http != nil && in.http.Enabled(ctx)

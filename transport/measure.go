@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -53,15 +54,20 @@ type seriesKey struct {
 	address                                       string
 	port                                          int
 	errorType                                     string
-	kind                                          attribute.Key // of token: the attribute's key and value
-	kindIs                                        string
 }
 
 // A series is a set of attributes, made once because making one is the most
 // expensive part of recording a value.
 type series struct {
+	key    seriesKey
 	record []metric.RecordOption
 	add    []metric.AddOption
+	kinds  [len(kinds)]atomic.Pointer[series] // the same with a kind of token
+}
+
+func newSeries(k seriesKey, more ...attribute.KeyValue) *series {
+	set := metric.WithAttributeSet(k.set(more))
+	return &series{key: k, record: []metric.RecordOption{set}, add: []metric.AddOption{set}}
 }
 
 func (m *meters) of(k seriesKey) *series {
@@ -71,18 +77,50 @@ func (m *meters) of(k seriesKey) *series {
 	if s != nil {
 		return s
 	}
-	set := metric.WithAttributeSet(k.set())
-	s = &series{[]metric.RecordOption{set}, []metric.AddOption{set}}
+	s = newSeries(k)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if known := m.series[k]; known != nil {
+		return known
+	}
 	if len(m.series) < maxSeries {
 		m.series[k] = s
 	}
 	return s
 }
 
-func (k *seriesKey) set() attribute.Set {
-	var kvs []attribute.KeyValue
+// A kind of token.
+type kind int
+
+const (
+	tokenInput kind = iota // v1.41
+	tokenOutput
+	modalityText
+	modalityAudio
+	modalityImage
+	modalityUnknown
+)
+
+var kinds = [...]attribute.KeyValue{
+	attrTokenType.String("input"),
+	attrTokenType.String("output"),
+	attrTokenModality.String("text"),
+	attrTokenModality.String("audio"),
+	attrTokenModality.String("image"),
+	attrTokenModality.String("unknown"),
+}
+
+// of returns the series of a kind.
+func (s *series) of(k kind) *series {
+	if of := s.kinds[k].Load(); of != nil {
+		return of
+	}
+	of := newSeries(s.key, kinds[k])
+	s.kinds[k].Store(of)
+	return of
+}
+
+func (k *seriesKey) set(kvs []attribute.KeyValue) attribute.Set {
 	add := func(key attribute.Key, v string) {
 		if v != "" {
 			kvs = append(kvs, key.String(v))
@@ -97,9 +135,6 @@ func (k *seriesKey) set() attribute.Set {
 	add(attrProtocol, k.protocol)
 	add(attrServerAddress, k.address)
 	add(attrErrorType, k.errorType)
-	if k.kind != "" {
-		add(k.kind, k.kindIs)
-	}
 	if k.status != 0 {
 		kvs = append(kvs, attrStatusCode.Int(k.status))
 	}
@@ -130,79 +165,67 @@ func (m *meters) key(c *Call, cred *credential) seriesKey {
 
 // ended records a finished operation.
 func (m *meters) ended(ctx context.Context, r *genai.Route, k seriesKey, c *Call, u *genai.Usage) {
-	failed := k
-	failed.errorType = m.errors.admit(c.ErrorType)
+	s := m.of(k)
+	m.cost(ctx, r, s, u)
+	if c.ErrorType != "" {
+		k.errorType = m.errors.admit(c.ErrorType)
+		s = m.of(k)
+	}
 	durations := m.other
 	if r.Inference {
 		durations = m.inference
 	}
-	recordAll(ctx, durations, c.Duration.Seconds(), m.of(failed).record)
-	m.cost(ctx, r, k, u)
+	recordAll(ctx, durations, c.Duration.Seconds(), s.record)
 }
-
-// Kinds of tokens.
-const (
-	tokenInput, tokenOutput                                 = "input", "output"
-	modalityText, modalityAudio, modalityImage, modalityAny = "text", "audio", "image", "unknown"
-)
 
 // cost records tokens. The sums count a call without usage as zero, as the
 // conventions want it, so that its series exist; the spreads leave it out.
-func (m *meters) cost(ctx context.Context, r *genai.Route, k seriesKey, u *genai.Usage) {
+func (m *meters) cost(ctx context.Context, r *genai.Route, s *series, u *genai.Usage) {
 	output := r.Inference // an embedding or a verdict has none
 	if m.tokens != nil && u.Known {
-		k := k
-		k.kind, k.kindIs = attrTokenType, tokenInput
-		m.tokens.Record(ctx, u.Input.Total, m.of(k).record...)
+		m.tokens.Record(ctx, u.Input.Total, s.of(tokenInput).record...)
 		if output {
-			k.kindIs = tokenOutput
-			m.tokens.Record(ctx, u.Output.Total, m.of(k).record...)
+			m.tokens.Record(ctx, u.Output.Total, s.of(tokenOutput).record...)
 		}
 	}
-	if m.input == nil || !u.Known && !r.Inference {
+	if m.input == nil || !u.Known && !output {
 		return
 	}
-	m.byModality(ctx, m.input, k, u.Input)
-	if u.Known && r.Inference {
-		s := m.of(k)
+	byModality(ctx, m.input, s, &u.Input)
+	some(ctx, m.cacheRead, s, modalityUnknown, u.CacheRead)
+	some(ctx, m.cacheWrite, s, modalityUnknown, u.CacheWrite)
+	some(ctx, m.reasoning, s, modalityUnknown, u.Reasoning)
+	if !output {
+		return
+	}
+	byModality(ctx, m.output, s, &u.Output)
+	if u.Known {
 		m.inputSpread.Record(ctx, u.Input.Total, s.record...)
 		m.outputSpread.Record(ctx, u.Output.Total, s.record...)
 	}
-	k.kind, k.kindIs = attrTokenModality, modalityAny
-	m.some(ctx, m.cacheRead, k, u.CacheRead)
-	m.some(ctx, m.cacheWrite, k, u.CacheWrite)
-	m.some(ctx, m.reasoning, k, u.Reasoning)
-	if output {
-		m.byModality(ctx, m.output, k, u.Output)
-	}
 }
 
-func (m *meters) byModality(ctx context.Context, counter metric.Int64Counter, k seriesKey, t genai.Tokens) {
-	k.kind = attrTokenModality
-	for _, part := range [...]struct {
-		kind string
-		n    int64
-	}{{modalityText, t.Text}, {modalityAudio, t.Audio}, {modalityImage, t.Image}} {
-		k.kindIs = part.kind
-		m.some(ctx, counter, k, part.n)
-	}
+func byModality(ctx context.Context, counter metric.Int64Counter, s *series, t *genai.Tokens) {
+	some(ctx, counter, s, modalityText, t.Text)
+	some(ctx, counter, s, modalityAudio, t.Audio)
+	some(ctx, counter, s, modalityImage, t.Image)
 	if n := t.Unknown(); n > 0 || t.Total == 0 {
-		k.kindIs = modalityAny
-		counter.Add(ctx, n, m.of(k).add...)
+		counter.Add(ctx, n, s.of(modalityUnknown).add...)
 	}
 }
 
-func (m *meters) some(ctx context.Context, counter metric.Int64Counter, k seriesKey, n int64) {
+func some(ctx context.Context, counter metric.Int64Counter, s *series, k kind, n int64) {
 	if n > 0 {
-		counter.Add(ctx, n, m.of(k).add...)
+		counter.Add(ctx, n, s.of(k).add...)
 	}
 }
 
 // chunks records when the chunks of a stream came: n of them at once, the first
-// of those this long after the one before.
-func (m *meters) chunks(ctx context.Context, to *series, n int, after time.Duration) {
+// of those this long after the one before. They are many, and leave no exemplar:
+// the context is not the call's.
+func (m *meters) chunks(to *series, n int, after time.Duration) {
 	for range n {
-		recordAll(ctx, m.perChunk, after.Seconds(), to.record)
+		recordAll(context.Background(), m.perChunk, after.Seconds(), to.record)
 		after = 0
 	}
 }

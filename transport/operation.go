@@ -34,15 +34,43 @@ type operation struct {
 	stop     func() bool     // ends the watch over ctx
 	attempt  *attemptSpan    // the last one, if it ends with the operation
 
-	mu      sync.Mutex // guards what follows; bodies and ctx end on any goroutine
-	info    Call
+	// Parts of it, in the same allocation.
+	first   attemptSpan
+	head    head
+	body    answerBody
+	attrs   [24]attribute.KeyValue
+	used    int // of attrs: what the tracer was given at the start stays as it is
+	reasons [2]string
+	options [3]trace.SpanStartOption
+	ending  [1]trace.SpanEndOption
+
+	mu       sync.Mutex // guards what follows; bodies and ctx end on any goroutine
+	info     Call
+	*reading               // nil once the operation has ended
+	sent     *sentBody     // that reads the request; nil: it has been read
+	reads    bool          // answer is to be read
+	timed    bool          // each chunk is
+	chunk    time.Duration // of the last chunk, after Start; 0: none came
+	chunks   *series       // that times of chunks belong to; nil before the first
+	ended    bool
+}
+
+// A reading is the state of what reads a call. It goes from call to call, since
+// nobody but an operation that has not ended yet refers to it.
+type reading struct {
 	request genai.RequestReader
-	sent    *sentBody // that reads the request; nil: it has been read
 	answer  genai.Body
-	reads   bool      // answer is to be read
-	last    time.Time // of the last chunk
-	chunks  *series   // that times of chunks belong to; nil before the first
-	ended   bool
+}
+
+var readings = sync.Pool{New: func() any { return new(reading) }}
+
+// room is memory for the span of an attempt. A replay has its own, since the
+// attempt before may still be read.
+func (o *operation) room(replays int) *attemptSpan {
+	if o == nil || replays > 0 {
+		return nil
+	}
+	return &o.first
 }
 
 // watch begins the operation of a call, if anybody wants to hear of it.
@@ -53,7 +81,7 @@ func (c *call) watch() *operation {
 	if len(c.observers) == 0 && (route == nil || tracer == nil && !measured) {
 		return nil
 	}
-	o := &operation{settings: c.settings, ctx: ctx, route: route, measured: measured}
+	o := &operation{settings: c.settings, ctx: ctx, route: route, measured: measured, reading: readings.Get().(*reading)}
 	method, _ := spanMethod(req.Method)
 	address, port := serverOf(req.URL, c.hop.origin)
 	o.info = Call{
@@ -155,9 +183,7 @@ func (o *operation) replayed(cred *credential, previous bool) {
 }
 
 func keyAttributes(cred *credential) trace.EventOption {
-	return trace.WithAttributes(
-		attrKeyVersion.String(string(cred.key.Version())),
-		attrKeyFingerprint.String(cred.key.Fingerprint()))
+	return trace.WithAttributes(cred.version, cred.fingerprint)
 }
 
 // fail ends the operation of a call that got no answer.
@@ -192,15 +218,23 @@ func (o *operation) end(problem string) {
 	o.mu.Unlock()
 
 	// From here on nobody writes.
-	o.attempt.endAt(problem, now)
+	if o.span != nil {
+		o.ending[0] = trace.WithTimestamp(now)
+		o.attempt.endAt(problem, now, o.ending[:]...)
+	} else {
+		o.attempt.endAt(problem, now)
+	}
 	if o.measured {
 		o.meters.ended(o.ctx, o.route, o.meters.key(&o.info, o.cred), &o.info, &o.answer.Usage)
 	}
 	o.logGap()
 	if o.span != nil {
 		o.describe()
-		defer o.span.End(trace.WithTimestamp(now)) // when the observers have added to it
+		defer o.span.End(o.ending[:]...) // when the observers have added to it
 	}
+	*o.reading = reading{}
+	readings.Put(o.reading)
+	o.reading = nil
 	o.tellEnd()
 }
 
@@ -228,7 +262,10 @@ func (o *operation) conclude(problem string, now time.Time) {
 	o.noteRequest()
 	c, r := &o.info, &o.answer.Response
 	o.withoutKey(r)
-	c.ResponseID, c.ResponseModel, c.FinishReasons = r.ID, r.Model, r.FinishReasons
+	c.ResponseID, c.ResponseModel = r.ID, r.Model
+	if len(r.FinishReasons) > 0 {
+		c.FinishReasons = append(o.reasons[:0], r.FinishReasons...)
+	}
 	c.Usage = Usage{
 		Known: r.Usage.Known, InputTokens: r.Usage.Input.Total, OutputTokens: r.Usage.Output.Total,
 		CacheReadTokens: r.Usage.CacheRead, CacheWriteTokens: r.Usage.CacheWrite, ReasoningTokens: r.Usage.Reasoning,
@@ -246,13 +283,13 @@ func (o *operation) conclude(problem string, now time.Time) {
 
 // describe writes what is known at the end on the span.
 func (o *operation) describe() {
-	attrs := make([]attribute.KeyValue, 0, 24)
+	attrs := o.attrs[o.used:o.used]
 	if !o.complete && o.route != nil {
 		attrs = o.requestAttributes(attrs)
 	}
 	attrs = o.responseAttributes(attrs)
 	if o.cred != nil {
-		attrs = append(attrs, attrKeyVersion.String(o.info.KeyVersion), attrKeyFingerprint.String(o.info.KeyFingerprint))
+		attrs = append(attrs, o.cred.version, o.cred.fingerprint)
 	}
 	if o.info.ErrorType != "" {
 		attrs = append(attrs, attrErrorType.String(o.info.ErrorType))

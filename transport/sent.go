@@ -27,14 +27,14 @@ func (o *operation) readRequest(req *http.Request) {
 		if err != nil {
 			return // the call itself will tell
 		}
-		h := head{to: &o.request, left: maxHead}
-		err = h.readFrom(body)
+		o.head = head{to: &o.request, left: maxHead}
+		err = o.head.readFrom(body)
 		body.Close()
 		o.noteRequest()
 		if err == nil {
 			return
 		}
-		read = maxHead - int64(h.left)
+		read = maxHead - int64(o.head.left)
 	}
 	o.complete = false
 	o.sent = &sentBody{op: o, skip: read}

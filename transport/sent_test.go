@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/keybearer/keybearer/internal/genai"
 )
 
 // once is a body that can be had once only, a few bytes at a time.
@@ -156,7 +158,7 @@ func TestHead(t *testing.T) {
 		"bytes": bytes.NewReader(make([]byte, 100)), "string": strings.NewReader(strings.Repeat(" ", 100)), "pieces": once(strings.Repeat(" ", 100), 7),
 	} {
 		for limit, full := range map[int]bool{99: true, 100: false, 101: false} {
-			o := &operation{}
+			o := &operation{reading: new(reading)}
 			h := head{to: &o.request, left: limit}
 			if err := h.readFrom(body); (err != nil) != full {
 				t.Errorf("%s of 100 bytes, limit %d: %v", name, limit, err)
@@ -168,7 +170,7 @@ func TestHead(t *testing.T) {
 			}
 		}
 	}
-	h := head{to: &new(operation).request, left: 100}
+	h := head{to: new(genai.RequestReader), left: 100}
 	if err := h.readFrom(readerFunc(func([]byte) (int, error) { return 0, errShort })); !errors.Is(err, errShort) {
 		t.Errorf("a failing body gives %v", err)
 	}

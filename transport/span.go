@@ -29,11 +29,18 @@ type attemptSpan struct {
 	ctx     context.Context
 	started time.Time
 	key     seriesKey
+
+	// Room for what is told to the tracer, in the same allocation.
+	attrs   [12]attribute.KeyValue
+	options [2]trace.SpanStartOption
 }
 
+// clientKind is an option of every span here.
+var clientKind trace.SpanStartOption = trace.WithSpanKind(trace.SpanKindClient)
+
 // startAttempt begins the span of an attempt, in a context that holds it. Where
-// nobody records, ctx comes back as it was.
-func (s *settings) startAttempt(ctx context.Context, req *http.Request, h hop, cred *credential, resends int) (context.Context, *attemptSpan) {
+// nobody records, ctx comes back as it was. a is the memory to use, nil for new.
+func (s *settings) startAttempt(ctx context.Context, a *attemptSpan, req *http.Request, h hop, cred *credential, resends int) (context.Context, *attemptSpan) {
 	if !s.httpSpans {
 		return ctx, nil
 	}
@@ -43,7 +50,10 @@ func (s *settings) startAttempt(ctx context.Context, req *http.Request, h hop, c
 	}
 	method, name := spanMethod(req.Method)
 	address, port := serverOf(req.URL, h.origin)
-	a := &attemptSpan{started: time.Now()}
+	if a == nil {
+		a = new(attemptSpan)
+	}
+	a.started = time.Now()
 	if measured {
 		a.meters, a.ctx = s.meters, ctx
 		a.key = seriesKey{method: method, address: address, port: port}
@@ -54,34 +64,28 @@ func (s *settings) startAttempt(ctx context.Context, req *http.Request, h hop, c
 	if tracer == nil {
 		return ctx, a
 	}
-	spanned, span := tracer.Start(ctx, name,
-		trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithTimestamp(a.started),
-		trace.WithAttributes( // those that a sampler may go by
-			attrMethod.String(method),
-			attrServerAddress.String(address),
-			attrServerPort.Int(port),
-			attrURLFull.String(fullURL(req.URL)),
-		))
+	attrs := append(a.attrs[:0], // those that a sampler may go by first
+		attrMethod.String(method),
+		attrServerAddress.String(address),
+		attrServerPort.Int(port),
+		attrURLFull.String(fullURL(req.URL)))
+	if method == otherMethod {
+		attrs = append(attrs, attrMethodOriginal.String(clip(req.Method)))
+	}
+	if resends > 0 {
+		attrs = append(attrs, attrResendCount.Int(resends))
+	}
+	if cred != nil {
+		attrs = append(attrs, cred.version, cred.fingerprint)
+	}
+	a.options = [...]trace.SpanStartOption{clientKind, trace.WithAttributes(attrs...)}
+	spanned, span := tracer.Start(ctx, name, a.options[:]...)
 	if !span.IsRecording() {
 		if measured {
 			return ctx, a
 		}
 		return ctx, nil
 	}
-	var more []attribute.KeyValue
-	if method == otherMethod {
-		more = append(more, attrMethodOriginal.String(clip(req.Method)))
-	}
-	if resends > 0 {
-		more = append(more, attrResendCount.Int(resends))
-	}
-	if cred != nil {
-		more = append(more,
-			attrKeyVersion.String(string(cred.key.Version())),
-			attrKeyFingerprint.String(cred.key.Fingerprint()))
-	}
-	span.SetAttributes(more...)
 	a.span, a.ctx = span, spanned
 	return spanned, a
 }
@@ -102,7 +106,7 @@ func (s *attemptSpan) answered(resp *http.Response) {
 	if s.span == nil {
 		return
 	}
-	attrs := append(make([]attribute.KeyValue, 0, 4), attrStatusCode.Int(resp.StatusCode))
+	attrs := append(s.attrs[len(s.attrs)-4:][:0], attrStatusCode.Int(resp.StatusCode)) // the others may be a sampler's by now
 	if version != "" {
 		attrs = append(attrs, attrProtocol.String(version))
 	}
@@ -141,7 +145,7 @@ func (s *attemptSpan) end(problem string) {
 	}
 }
 
-func (s *attemptSpan) endAt(problem string, now time.Time) {
+func (s *attemptSpan) endAt(problem string, now time.Time, options ...trace.SpanEndOption) {
 	if s == nil || !s.ended.CompareAndSwap(false, true) {
 		return
 	}
@@ -158,7 +162,7 @@ func (s *attemptSpan) endAt(problem string, now time.Time) {
 		s.span.SetAttributes(attrErrorType.String(problem))
 		s.span.SetStatus(codes.Error, "")
 	}
-	s.span.End(trace.WithTimestamp(now))
+	s.span.End(options...)
 }
 
 // finish ends the span and the watch over the context.

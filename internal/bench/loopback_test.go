@@ -10,10 +10,13 @@ import (
 	"testing"
 )
 
-// block is how many calls are made in a row by one client before the other has
+// blocks are how many calls are made in a row by one client before the other has
 // its turn: long enough to tell apart what it spends, short enough for all to
 // meet the same disturbances.
-const block = 100
+const (
+	block       = 100
+	streamBlock = 5
+)
 
 // BenchmarkLoopback makes whole calls over a socket, by a bare http.Client that
 // sets the header itself and by clients whose Transport does, in turns, and
@@ -27,7 +30,7 @@ const block = 100
 func BenchmarkLoopback(b *testing.B) {
 	for _, protocol := range protocols {
 		b.Run("protocol="+protocol, func(b *testing.B) {
-			takeTurns(b, newCallers(b, startServer(b, protocol)))
+			takeTurns(b, newCallers(b, startServer(b, protocol)), block)
 		})
 	}
 }
@@ -40,7 +43,7 @@ type caller struct {
 
 // takeTurns measures in an order that changes with each round, forwards and
 // backwards, so that a drift falls on all.
-func takeTurns(b *testing.B, callers []caller) {
+func takeTurns(b *testing.B, callers []caller, block int) {
 	perCall := make([][]float64, len(callers)) // nanoseconds, by block
 	turn := func(i, n int) {
 		before := cpuTime(b)

@@ -37,6 +37,10 @@ func serve(protocol string) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
+		if r.Header.Get("Accept") == "text/event-stream" {
+			stream(w)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, answer)
 	}))
@@ -53,6 +57,19 @@ func serve(protocol string) {
 	json.NewEncoder(os.Stdout).Encode(a)
 	io.Copy(io.Discard, os.Stdin)
 }
+
+// stream sends a streamed answer event by event, as a model writes it, without
+// its pauses.
+func stream(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	flusher := http.NewResponseController(w)
+	for _, event := range longStream {
+		io.WriteString(w, event)
+		flusher.Flush()
+	}
+}
+
+var longStream = streamedAnswer(1000)
 
 // A peer is the server as its client sees it.
 type peer struct {

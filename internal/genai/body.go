@@ -15,6 +15,7 @@ type Body struct {
 	json scanner
 
 	events sse.Parser
+	usual  pattern // of the events
 	stream bool
 	done   bool // the data so far is doneMark's
 	seen   int  // bytes of the event's data
@@ -29,7 +30,7 @@ const doneMark = "[DONE]"
 // Init makes b ready for an answer. It reports whether there is anything to
 // read. model is the one that was asked for.
 func (b *Body) Init(h http.Header, model string) bool {
-	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	kind := mediaType(h.Get("Content-Type"))
 	b.stream = kind == "text/event-stream"
 	if !b.stream && kind != "application/json" && !strings.HasSuffix(kind, "+json") {
 		return false
@@ -47,6 +48,18 @@ func (b *Body) Init(h http.Header, model string) bool {
 	b.json = newScanner(responseTree, &b.responseReader)
 	b.events = sse.NewParser((*eventSink)(b))
 	return true
+}
+
+// mediaType is the type without its parameters.
+func mediaType(contentType string) string {
+	switch contentType { // as nearly all say it
+	case "application/json", "text/event-stream":
+		return contentType
+	case "text/event-stream; charset=utf-8":
+		return "text/event-stream"
+	}
+	kind, _, _ := mime.ParseMediaType(contentType)
+	return kind
 }
 
 // Streams reports whether the answer is a stream of events.
@@ -95,7 +108,7 @@ type eventSink Body
 func (b *eventSink) Event(p []byte) {
 	switch {
 	case string(p) == doneMark:
-	case quiet(p, &b.responseReader):
+	case b.usual.quiet(p, &b.responseReader):
 		b.chunks++
 	default:
 		b.Data(p)
@@ -116,6 +129,7 @@ func (b *eventSink) End() {
 	if !b.done || b.seen != len(doneMark) {
 		b.chunks++
 	}
+	b.usual.forget()
 	b.seen, b.done = 0, false
 	b.json.reset() // a broken event is not carried into the next
 	b.beginObject()

@@ -248,12 +248,54 @@ func TestQuiet(t *testing.T) {
 		`["usage"]`:                                           false,
 		``:                                                    false,
 	} {
-		if got := quiet([]byte(event), &r); got != want {
+		if got := new(pattern).quiet([]byte(event), &r); got != want {
 			t.Errorf("quiet(%s) = %v, want %v", event, got, want)
 		}
 	}
-	if quiet([]byte(`{"id":"x"}`), &responseReader{}) || quiet([]byte(`{"model":"x"}`), &responseReader{}) {
+	if new(pattern).quiet([]byte(`{"id":"x"}`), &responseReader{}) || new(pattern).quiet([]byte(`{"model":"x"}`), &responseReader{}) {
 		t.Error("an event with the first id or model is passed over")
+	}
+}
+
+// TestPattern: an event that begins as the one before is judged the same way by
+// its rest alone, and by all of it after a change.
+func TestPattern(t *testing.T) {
+	r := responseReader{Response: Response{ID: "x", Model: "m", ServiceTier: "default", FinishReasons: []string{"error"}}}
+	const head = `{"id":"x","model":"m","service_tier":"default","choices":[{"index":0,"delta":{"content":`
+	for _, tt := range []struct {
+		event string
+		want  bool
+	}{
+		{head + `"a"},"finish_reason":null}]}`, true},
+		{head + `"b \"usage\": {"},"finish_reason":null}],"usage":null}`, true},
+		{head + `""},"finish_reason":"stop"}]}`, false},
+		{head + `""},"finish_reason":null}],"usage":{"prompt_tokens":1}}`, false},
+		{head + `"unfinished`, false},
+		{strings.Replace(head, `"default"`, `"flex"`, 1) + `"c"}}]}`, false},
+		{head[:len(head)-20], false},
+	} {
+		for _, warm := range []bool{false, true} {
+			var p pattern
+			if warm && !p.quiet([]byte(head+`"first"}}]}`), &r) {
+				t.Fatal("the first event is not quiet")
+			}
+			if warm && p.n == 0 {
+				t.Fatal("the head of the first event is not known")
+			}
+			if got := p.quiet([]byte(tt.event), &r); got != tt.want {
+				t.Errorf("quiet(%s) = %v, want %v; after another of its kind: %v", tt.event, got, tt.want, warm)
+			}
+		}
+	}
+	var p pattern
+	p.quiet([]byte(head+`"first"}}]}`), &r)
+	p.forget()
+	r.ServiceTier = "flex"
+	if p.quiet([]byte(head+`"a"}}]}`), &r) {
+		t.Error("an event is judged by what held before a change")
+	}
+	if p.quiet([]byte(`{"a":"`+strings.Repeat("x", len(p.head))+`","delta":1}`), &r); p.n != 0 {
+		t.Error("too long a head is kept")
 	}
 }
 

@@ -154,7 +154,7 @@ func (r *RequestReader) take(f fact, v []byte, text bool) {
 	}
 	switch f {
 	case reqModel:
-		r.Model = string(v)
+		r.Model = intern(v)
 	case reqStream:
 		r.Stream = string(v) == "true"
 	case reqMaxTokens:

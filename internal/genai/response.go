@@ -69,6 +69,8 @@ type responseReader struct {
 
 	usage Usage // of the object being read
 
+	reasons [2]string // room for those of nearly every answer
+
 	// Of the choice being read.
 	index   int64
 	ordinal int64 // among those of the object
@@ -99,13 +101,13 @@ func (r *responseReader) take(f fact, v []byte, text bool) {
 		if r.Model == "" && string(v) == r.model {
 			r.Model = r.model
 		}
-		keepFirst(&r.Model, v)
+		keepName(&r.Model, v)
 	case resServiceTier:
 		if string(v) != r.ServiceTier { // the last event says what was used
 			r.ServiceTier = word(v)
 		}
 	case resFingerprint:
-		keepFirst(&r.Fingerprint, v)
+		keepName(&r.Fingerprint, v)
 	case resFinish:
 		r.finish = word(v)
 	default:
@@ -159,6 +161,9 @@ func (r *responseReader) endChoice() {
 	if index >= maxChoices {
 		return
 	}
+	if r.FinishReasons == nil {
+		r.FinishReasons = r.reasons[:0]
+	}
 	for int64(len(r.FinishReasons)) <= index {
 		r.FinishReasons = append(r.FinishReasons, "error")
 	}
@@ -180,7 +185,7 @@ func (r *responseReader) endObject() {
 		r.Error = "_OTHER"
 	}
 	if finish := r.finishOfStatus(); finish != "" {
-		r.FinishReasons = append(r.FinishReasons[:0], finish)
+		r.FinishReasons = append(r.reasons[:0], finish)
 	}
 	r.beginObject()
 }
@@ -219,6 +224,12 @@ func (r *responseReader) finishOfStatus() string {
 func keepFirst(s *string, v []byte) {
 	if *s == "" {
 		*s = string(v)
+	}
+}
+
+func keepName(s *string, v []byte) {
+	if *s == "" {
+		*s = intern(v)
 	}
 }
 

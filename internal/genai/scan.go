@@ -238,7 +238,7 @@ func (s *scanner) str(p []byte) []byte {
 			return nil
 		}
 		i += from
-		if oddBackslashes(p[:i], s.escaped) {
+		if (i == 0 || p[i-1] == '\\') && oddBackslashes(p[:i], s.escaped) {
 			from = i + 1
 			if from == len(p) {
 				s.escaped = false
