@@ -51,7 +51,8 @@ func (w *wire) serve() {
 		}
 		w.done.Go(func() {
 			defer conn.Close()
-			if _, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, w))); err == nil {
+			if req, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, w))); err == nil {
+				io.Copy(io.Discard, req.Body) // or the close would be a reset
 				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 			}
 		})

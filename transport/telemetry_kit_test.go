@@ -38,7 +38,7 @@ type watcher struct {
 func newWatcher(t *testing.T) *watcher {
 	w := &watcher{t: t, spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader(), ended: make(chan struct{}, 100)}
 	w.options = Options{
-		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(w.spans)),
+		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(w.spans), sdktrace.WithSpanProcessor(operationEnds{w})),
 		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(w.reader)),
 		Observers:      []Observer{w},
 		Logger:         slog.New(slog.NewTextHandler(&w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -65,6 +65,20 @@ func (w *watcher) End(_ context.Context, c *Call) {
 	defer w.mu.Unlock()
 	w.events = append(w.events, "end "+c.Model)
 	w.calls = append(w.calls, *c)
+}
+
+// operationEnds notes the end of an operation's span, the last that is told of a
+// call.
+type operationEnds struct{ *watcher }
+
+func (operationEnds) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (operationEnds) ForceFlush(context.Context) error                { return nil }
+func (operationEnds) Shutdown(context.Context) error                  { return nil }
+
+func (w operationEnds) OnEnd(s sdktrace.ReadOnlySpan) {
+	if !strings.Contains(attrs(s), "gen_ai.operation.name=") {
+		return
+	}
 	select {
 	case w.ended <- struct{}{}:
 	default: // nobody waits for that many
