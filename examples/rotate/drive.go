@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/keybearer/keybearer/rotation"
+)
+
+// redraw is how often a terminal is drawn anew, for the time that is left.
+const redraw = time.Second
+
+// drive runs the rotator, and shows what it waits for, until done says of the
+// state that it is enough or ctx ends, which is no error.
+func (o *operator) drive(ctx context.Context, done func(rotation.RotatorStatus) bool) error {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- o.rotator.Run(running) }()
+	err := o.follow(running, done)
+	stop()
+	err = errors.Join(err, <-ended)
+	o.out.clear()
+	return err
+}
+
+// follow reads the state again and again, and shows it.
+func (o *operator) follow(ctx context.Context, done func(rotation.RotatorStatus) bool) error {
+	read := time.NewTicker(o.poll)
+	defer read.Stop()
+	draw := time.NewTicker(redraw)
+	defer draw.Stop()
+	var status rotation.RotatorStatus
+	for {
+		if now, err := o.rotator.Status(ctx); err == nil || errors.Is(err, rotation.ErrStopped) {
+			status = now // else the rotator's own events tell what is wrong
+			if done(status) {
+				return nil
+			}
+		}
+		for fresh := true; fresh; {
+			o.show(status)
+			select {
+			case <-draw.C:
+			case <-read.C:
+				fresh = false
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// show says where the rotation stands.
+func (o *operator) show(s rotation.RotatorStatus) {
+	phase := string(s.Phase)
+	if phase == "" {
+		phase = "starting"
+	}
+	if s.Emergency {
+		phase = "EMERGENCY " + phase
+	}
+	why, left := s.Last.Why, ""
+	if s.Last.Phase != s.Phase {
+		why = "" // another replica is ahead of this one
+	}
+	if why == "" && s.Holder != "" {
+		why = s.Holder + " is at work"
+	}
+	if wait := time.Until(s.Last.Until); wait > 0 && s.Last.Phase == s.Phase {
+		left = short(wait) + " left"
+	}
+	o.out.show(phase, why, left)
+}
+
+// short is a duration for a person.
+func short(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days", int(d.Hours())/24)
+}
+
+// serveHealth serves the rotator's health: to alert by, not to restart by, since
+// a restart cures none of what it tells of.
+func (o *operator) serveHealth(address string) (stop func(), err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, wrongUsage("-listen is not an address that this process can listen on, such as :8080")
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := o.rotator.Health(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Serve(listener) // ends by Close
+	}()
+	o.out.say("health", "is at http://%s/healthz", listener.Addr())
+	return func() { _ = server.Close(); <-ended }, nil
+}
