@@ -8,8 +8,9 @@
 // secret is deleted and made anew; aliases; annotations, labels and aliases
 // under etags of their own; CRC32C both ways; project numbers in answers;
 // global and regional endpoints; delayed destruction; notifications of every
-// kind; permissions by method; reads by latest and alias that lag behind; and
-// faults on request.
+// kind; permissions by method; reads by latest, by alias and of metadata that lag
+// behind; a limit on writes; faults and lost answers on request; and all that by
+// REST too.
 //
 // What it leaves out: IAM policies as such, customer-managed encryption keys,
 // replication, rotation schedules, expiry of secrets, and managed rotation.

@@ -3,9 +3,14 @@ package fakesm
 import (
 	"context"
 	"path"
+	"slices"
+	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // Fault is asked before each call, by the method's short name and the request.
@@ -14,6 +19,8 @@ type Fault func(ctx context.Context, method string, req any) error
 
 type faults struct {
 	fault   Fault
+	lost    Fault
+	limit   int
 	damaged int
 	denied  map[string]string // method -> permission
 }
@@ -23,6 +30,35 @@ func (s *Server) SetFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults.fault = f
+}
+
+// SetLoss puts in place what is asked after each call that has taken effect: an
+// error is the call's answer all the same, as when the connection dies before
+// the true one has come. nil ends it. It must not call the Server.
+func (s *Server) SetLoss(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults.lost = f
+}
+
+// Limit makes each global secret take n calls of AddSecretVersion and
+// UpdateSecret a second (the service's soft limit is 2), and refuse more. 0 ends
+// it.
+func (s *Server) Limit(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults.limit = n
+}
+
+// quota counts a write of a secret, or refuses it.
+func (s *Server) quota(of *secret) error {
+	now := s.opts.Now()
+	of.written = slices.DeleteFunc(of.written, func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	if s.faults.limit > 0 && len(of.written) >= s.faults.limit {
+		return status.Errorf(codes.ResourceExhausted, "Quota exceeded for writes of the secret [%s].", of.pb.Name)
+	}
+	of.written = append(of.written, now)
+	return nil
 }
 
 // Damage makes the next n payloads come with a byte that is not what was
@@ -64,13 +100,25 @@ func (s *Server) Lag(name string) error {
 	return err
 }
 
-// CatchUp ends a Lag.
+// LagMetadata makes GetSecret answer as of now until CatchUp, as the service
+// may for hours. Updates go by the truth.
+func (s *Server) LagMetadata(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, err := s.existing(name, "")
+	if err == nil {
+		found.stale = proto.CloneOf(found.pb)
+	}
+	return err
+}
+
+// CatchUp ends a Lag and a LagMetadata.
 func (s *Server) CatchUp(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found, err := s.existing(name, "")
 	if err == nil {
-		found.lagging = nil
+		found.lagging, found.stale = nil, nil
 	}
 	return err
 }
@@ -107,6 +155,16 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, status.FromContextError(ctx.Err()).Err() // nobody waits for the answer
+	}
 	s.settle(s.opts.Now())
-	return serve(ctx, req)
+	resp, err := serve(ctx, req)
+	if err == nil && s.faults.lost != nil {
+		err = s.faults.lost(ctx, method, req)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
 }

@@ -11,10 +11,11 @@ import (
 )
 
 var (
-	parentName  = regexp.MustCompile(`^projects/([^/]+)(?:/locations/([^/]+))?$`)
-	secretName  = regexp.MustCompile(`^projects/([^/]+)(?:/locations/([^/]+))?/secrets/([A-Za-z0-9_-]{1,255})$`)
-	versionName = regexp.MustCompile(`^(projects/[^/]+(?:/locations/[^/]+)?/secrets/[A-Za-z0-9_-]{1,255})/versions/([A-Za-z0-9_-]+)$`)
-	aliasName   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
+	parentName    = regexp.MustCompile(`^projects/([^/]+)(?:/locations/([^/]+))?$`)
+	secretName    = regexp.MustCompile(`^projects/([^/]+)(?:/locations/([^/]+))?/secrets/([A-Za-z0-9_-]{1,255})$`)
+	versionName   = regexp.MustCompile(`^(projects/[^/]+(?:/locations/[^/]+)?/secrets/[A-Za-z0-9_-]{1,255})/versions/([A-Za-z0-9_-]+)$`)
+	annotationKey = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	aliasName     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
 )
 
 // canonical returns a parent's name with the project's number.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/grpc/codes"
@@ -25,7 +26,9 @@ const (
 type secret struct {
 	pb       *secretmanagerpb.Secret
 	versions []*version
-	lagging  *view // what latest and aliases answer, nil for the truth
+	lagging  *view                   // what latest and aliases answer, nil for the truth
+	stale    *secretmanagerpb.Secret // what GetSecret answers, nil for the truth
+	written  []time.Time             // within the last second
 }
 
 // view is what latest and the aliases stand for.
@@ -85,6 +88,9 @@ func (s *Server) GetSecret(_ context.Context, req *secretmanagerpb.GetSecretRequ
 	if err != nil {
 		return nil, err
 	}
+	if found.stale != nil {
+		return proto.CloneOf(found.stale), nil
+	}
 	return proto.CloneOf(found.pb), nil
 }
 
@@ -112,6 +118,9 @@ func (s *Server) ListSecrets(_ context.Context, req *secretmanagerpb.ListSecrets
 func (s *Server) UpdateSecret(_ context.Context, req *secretmanagerpb.UpdateSecretRequest) (*secretmanagerpb.Secret, error) {
 	found, err := s.existing(req.GetSecret().GetName(), "secretmanager.secrets.update")
 	if err != nil {
+		return nil, err
+	}
+	if err := s.quota(found); err != nil {
 		return nil, err
 	}
 	if err := checkEtag(req.GetSecret().GetEtag(), found.pb.Etag); err != nil {
@@ -171,10 +180,13 @@ func (s *secret) check() error {
 	}
 	size := 0
 	for key, value := range s.pb.Annotations {
+		if !annotationKey.MatchString(key) {
+			return invalid("Invalid annotation key [%s].", key)
+		}
 		size += len(key) + len(value)
 	}
-	if size > maxAnnotations {
-		return invalid("The annotations have %d bytes, more than %d.", size, maxAnnotations)
+	if size >= maxAnnotations {
+		return invalid("The annotations have %d bytes, and must have less than %d.", size, maxAnnotations)
 	}
 	if len(s.pb.VersionAliases) > maxAliases {
 		return invalid("At most %d aliases are allowed.", maxAliases)

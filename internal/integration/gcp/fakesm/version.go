@@ -33,6 +33,9 @@ func (s *Server) AddSecretVersion(_ context.Context, req *secretmanagerpb.AddSec
 	if err != nil {
 		return nil, err
 	}
+	if err := s.quota(found); err != nil {
+		return nil, err
+	}
 	payload := req.GetPayload()
 	switch {
 	case payload == nil:
