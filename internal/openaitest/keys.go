@@ -132,13 +132,13 @@ type key struct {
 	id, secret, name string
 	account, user    string // one of them, or neither for an admin key
 	admin            bool
-	inactive         bool // its owner has no access any more
 	created          time.Time
 	revokeDelay      time.Duration
 
 	// Guarded by keyStore.mu. The slice is replaced, never written to.
 	active, expires, revoked time.Time
 	scopes                   []string
+	inactive                 bool // its owner has no access any more
 
 	usage                       usageLog
 	requests, refused, lastUsed atomic.Int64 // lastUsed: Unix nanoseconds

@@ -46,6 +46,21 @@ type ownerAccountView struct {
 // caller holds the lock.
 func (k *key) inAPI() bool { return !k.admin && k.revoked.IsZero() }
 
+// Deactivate takes the access to the project from the owner of the key of this
+// id, as an operator can: the Admin API hides the key, unless asked for those of
+// any owner. It reports whether there is such a key.
+func (s *Server) Deactivate(id string) bool {
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	for _, k := range s.keys.order {
+		if k.id == id && !k.admin {
+			k.inactive = true
+			return true
+		}
+	}
+	return false
+}
+
 // view needs the lock.
 func (ks *keyStore) view(k *key) keyView {
 	v := keyView{

@@ -36,10 +36,10 @@ func ask(ctx context.Context, to *transport.Options, k *keyprovider.Key) error {
 	}
 	resp, err := t.RoundTrip(req)
 	if err != nil {
-		f := noAnswer(err)
 		if ctx.Err() != nil {
-			f.cause = ctx.Err()
+			return &keyprovider.Error{Provider: probeName, Class: keyprovider.ErrUnavailable, Err: ctx.Err()}
 		}
+		f := noAnswer(err)
 		return probed(keyprovider.ErrUnavailable, f.text, f.cause)
 	}
 	defer resp.Body.Close()
@@ -71,8 +71,10 @@ func judge(resp *http.Response) error {
 	return probed(keyprovider.ErrUnavailable, text+" says nothing about the key", nil)
 }
 
+const probeName = "openaiadmin: probe"
+
 func probed(class error, text string, cause error) error {
-	return &keyprovider.Error{Provider: "openaiadmin: probe", Class: class, Err: keyprovider.Reason(text, cause)}
+	return &keyprovider.Error{Provider: probeName, Class: class, Err: keyprovider.Reason(text, cause)}
 }
 
 // oneKey is a transport.KeySource of the key under probe. There is none to
