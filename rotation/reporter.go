@@ -121,7 +121,7 @@ func (q *queue) over() bool {
 
 // deliverSafely survives a callback that panics: it must not take the process
 // down with it, and the next event is delivered all the same.
-func deliverSafely(deliver func(SourceEvent), e SourceEvent, panicked func(any)) {
+func deliverSafely[E any](deliver func(E), e E, panicked func(any)) {
 	defer func() {
 		if v := recover(); v != nil {
 			defer func() { _ = recover() }() // the logger may panic as well

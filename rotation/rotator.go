@@ -1,12 +1,11 @@
 package rotation
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"time"
-
-	"github.com/keybearer/keybearer/keyprovider"
 )
 
 // ErrStopped is wrapped by the error of a Rotator that found what it cannot
@@ -37,7 +36,18 @@ type Rotator struct {
 	issuer   Issuer
 	store    Store
 	opts     RotatorOptions
-	interval time.Duration // the longest between two rotations
+	name     string          // the store's
+	root     string          // the part of the domain that follows from it
+	interval time.Duration   // the longest between two rotations
+	looks    []time.Duration // pauses before a store that may lag is asked again
+
+	turns chan struct{} // has room for one: a Step is under way
+	wake  chan struct{} // has room for one: there is something to do
+
+	seen   *seen
+	events *notifier
+	spans  *spans
+	meters *rotatorMetrics
 }
 
 // NewRotator returns a Rotator of the key in store. It touches nothing: the
@@ -47,72 +57,38 @@ func NewRotator(issuer Issuer, store Store, opts *RotatorOptions) (*Rotator, err
 	if issuer == nil || store == nil {
 		return nil, refused("a Rotator needs an Issuer and a Store")
 	}
+	name := store.String()
+	if name == "" || len(name) > maxName {
+		return nil, refused("the Store has no name, or one of more than 1024 characters")
+	}
 	o, longest, err := opts.resolve(store)
 	if err != nil {
 		return nil, err
 	}
-	return &Rotator{issuer: issuer, store: store, opts: o, interval: longest}, nil
+	return newRotator(issuer, store, name, o, longest), nil
 }
 
-var errNotYet = fmt.Errorf("rotation: not yet: %w", keyprovider.ErrUnavailable)
-
-// Step does the next thing that is to be done, if there is one, and returns
-// where the rotation stands. It crosses at most one boundary between phases,
-// returns after a bounded number of calls, each with a timeout, and waits for
-// nothing but a few seconds for a store that lags. After an error nothing is lost: the
-// next Step, here or elsewhere, finds out what took effect. Progress is set in
-// any case; Until then says when to try again.
-func (r *Rotator) Step(ctx context.Context) (Progress, error) { return Progress{}, errNotYet }
-
-// Run takes steps until ctx ends, which is no error: it returns nil then. In
-// between it sleeps until the next step is worth taking, looks at the state
-// document once a minute for what others asked for, and after errors backs off
-// to five minutes. It does not return for a failure: Health tells of those.
-func (r *Rotator) Run(ctx context.Context) error { return errNotYet }
-
-// Rotate asks for a rotation now. It is recorded in the state document; Step or
-// Run, in any replica, carries it out. A rotation under way that has not
-// promoted its key yet is the one that was asked for; after that the next one
-// follows it.
-func (r *Rotator) Rotate(ctx context.Context) error { return errNotYet }
-
-// Rollback asks for the former key to be made the current one again, or, before
-// the new one serves, for the rotation to be given up. Step or Run carries it
-// out: the new key then drains and is revoked, and the next rotation is put off
-// as after a failure. ErrTooLate if the former key is being revoked or gone.
-func (r *Rotator) Rollback(ctx context.Context) error { return errNotYet }
-
-// ReplaceThenRevoke is for a key that may have leaked: it asks for a rotation
-// now, after which the old key lives on for EmergencyOverlap only and is revoked
-// even if it is in use. It is still revoked only when another key, known and
-// alive, is the current one. Of a rotation under way the same is asked, and if
-// it has promoted its key already, another one follows.
-func (r *Rotator) ReplaceThenRevoke(ctx context.Context) error { return errNotYet }
-
-// RevokeNow is for a key that is being abused: the current key is revoked first
-// and replaced then. Every call fails from then until the new key has arrived
-// with the readers. A former key that still drains is revoked, too. RevokeNow
-// takes the steps up to the revocation itself; Step or Run carries out the rest.
-//
-// A current key that the Rotator did not mint is reported, not revoked.
-func (r *Rotator) RevokeNow(ctx context.Context) error { return errNotYet }
-
-// Adopt takes the store's present value for the current key, whatever it is, and
-// lets a Rotator that stopped go on. Call it when somebody has looked. It
-// deletes nothing: of what was ours and is not the present value, each key is
-// reported. A rotation that is under way is given up.
-func (r *Rotator) Adopt(ctx context.Context) error { return errNotYet }
-
-// Status reads the state document and returns what it says. On an error, which
-// wraps ErrStopped if the document is not ours to read, the status holds
-// what this Rotator has seen itself.
-func (r *Rotator) Status(ctx context.Context) (RotatorStatus, error) {
-	return RotatorStatus{}, errNotYet
+func newRotator(issuer Issuer, store Store, name string, o RotatorOptions, longest time.Duration) *Rotator {
+	r := &Rotator{
+		issuer: issuer, store: store, opts: o, name: name, root: domainRoot(name, o.Domain),
+		interval: longest, looks: looks,
+		turns: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		seen: newSeen(name, o, longest), spans: newSpans(o.TracerProvider, name),
+	}
+	r.meters = newRotatorMetrics(r.seen, o.MeterProvider, name)
+	r.events = newNotifier(o.Logger, o.OnEvent)
+	runtime.AddCleanup(r, func(m *rotatorMetrics) { m.unregister() }, r.meters)
+	return r
 }
 
-// Health returns nil, or why this Rotator should page somebody: it stopped, its
-// steps or rotations fail, the current key has less than an interval of the
-// schedule to live, the old key is in use for longer than MaxDrain, the
-// Issuer's credential ends within two weeks. It does no I/O and tells what the
-// last Step saw; before the first it is nil.
-func (r *Rotator) Health() error { return errNotYet }
+// String names the Rotator by its store.
+func (r *Rotator) String() string { return "rotation.Rotator(" + r.name + ")" }
+
+// Format implements fmt.Formatter: every verb prints String.
+func (r *Rotator) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
+
+// LogValue implements slog.LogValuer.
+func (r *Rotator) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// MarshalText implements encoding.TextMarshaler, so that no encoder looks inside.
+func (r *Rotator) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -1,6 +1,9 @@
 package rotation
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // RotatorEventKind says what happened in a rotation.
 type RotatorEventKind string
@@ -71,4 +74,41 @@ type RotatorEvent struct {
 	// Dropped is how many events before this one were dropped because OnEvent
 	// had fallen behind.
 	Dropped int
+}
+
+// keyEvent is an event about a key; rec may be nil.
+func keyEvent(kind RotatorEventKind, rec *KeyRecord, why string) RotatorEvent {
+	e := RotatorEvent{Kind: kind, Why: why}
+	if rec != nil {
+		e.KeyID, e.KeyName, e.Fingerprint = rec.ID, rec.Name, rec.Fingerprint
+	}
+	return e
+}
+
+// tell reports an event of the rotation that st is in.
+func (r *Rotator) tell(st *state, e RotatorEvent) {
+	e.Time, e.Store = r.now(), r.name
+	if st != nil {
+		e.Rotation, e.Phase = st.id(), st.Phase
+	}
+	r.events.add(e)
+}
+
+// tellOnce reports an event unless one was reported for the same cause before.
+func (r *Rotator) tellOnce(st *state, cause string, e RotatorEvent) {
+	if r.seen.first(cause) {
+		r.tell(st, e)
+	}
+}
+
+// tellDaily reports an event at most once a day.
+func (r *Rotator) tellDaily(st *state, e RotatorEvent) {
+	r.tellOnce(st, fmt.Sprintf("%s %s %s", e.Kind, e.KeyID, r.now().Format(time.DateOnly)), e)
+}
+
+// tellError reports a failed step, but not the same failure at every try.
+func (r *Rotator) tellError(err error) {
+	if err != nil && r.seen.fresh(err) {
+		r.tell(r.seen.known(), RotatorEvent{Kind: RotationError, Err: err})
+	}
 }

@@ -1,6 +1,10 @@
 package rotation
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
 // A KeyRecord is what a Rotator remembers of a key. It holds no secret.
 type KeyRecord struct {
@@ -83,4 +87,60 @@ type RotatorStatus struct {
 	LastErr error
 	// CredentialExpiry is when the Issuer's own credential ends; zero: unknown.
 	CredentialExpiry time.Time
+}
+
+// Status reads the state document and returns what it says. On an error, which
+// wraps ErrStopped if the document is not ours to act on, the status holds what
+// this Rotator has seen itself.
+func (r *Rotator) Status(ctx context.Context) (RotatorStatus, error) {
+	doc, err := r.read(ctx)
+	var st *state
+	if err == nil && doc.bytes != nil {
+		st, err = r.open(doc.bytes)
+	}
+	if err != nil {
+		st = r.seen.known()
+	}
+	status := r.seen.status()
+	status.Store = r.name
+	if st != nil {
+		r.describeState(&status, st.clone())
+	}
+	return status, err
+}
+
+// describeState fills in what a state says.
+func (r *Rotator) describeState(status *RotatorStatus, st *state) {
+	status.Domain, status.Rotation, status.Phase, status.Since = st.Domain, st.id(), st.Phase, st.Since
+	status.Attempt, status.Emergency, status.Request = st.Attempt, st.Emergency, st.Request
+	status.Holder, status.LeaseUntil = st.Holder, st.LeaseUntil
+	status.Current, status.Next, status.Former = st.Current, st.Next, st.Former
+	status.PromotedAt, status.NotBefore, status.Failures, status.Stopped = st.PromotedAt, st.NotBefore, st.Failures, st.Stopped
+	for _, o := range st.Orphans {
+		status.Orphans = append(status.Orphans, o.KeyRecord)
+	}
+	status.Reported, status.History = st.Reported, st.History
+	t := &turn{Rotator: r, st: st}
+	status.Due, _ = t.nextDue()
+}
+
+// status is what is known without the state document.
+func (s *seen) status() RotatorStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return RotatorStatus{Last: s.progress, LastErr: s.err, CredentialExpiry: s.expires}
+}
+
+// Health returns nil, or why this Rotator should page somebody: it stopped, its
+// steps or rotations fail, readers have no key that works, the current key has
+// less than an interval of the schedule to live, the old key drains for longer
+// than MaxDrain, the Issuer's credential ends within two weeks, this host's
+// clock is wrong. It does no I/O and tells what the last Step saw; before the
+// first it is nil.
+func (r *Rotator) Health() error {
+	errs := r.seen.health()
+	if len(errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("rotation: %s: %w", r.name, joined(errs...))
 }
