@@ -42,11 +42,12 @@ func Fail(ctx context.Context, doing string, err error) error {
 	if e, ok := errors.AsType[*keyprovider.Error](err); ok {
 		return e
 	}
-	class, why := keyprovider.ErrUnavailable, ""
+	var why string
+	var class error
 	if e, ok := errors.AsType[*api.ResponseError](err); ok {
-		class, why = status(e)
+		why, class = status(e)
 	} else {
-		class, why = unanswered(err)
+		why, class = unanswered(err)
 	}
 	return &keyprovider.Error{Class: class, Err: keyprovider.Reason(doing+": "+why, err)}
 }
@@ -73,62 +74,62 @@ func says(e *api.ResponseError, text string) bool {
 }
 
 // status gives the class of an answer and what it means.
-func status(e *api.ResponseError) (class error, why string) {
+func status(e *api.ResponseError) (why string, class error) {
 	code := e.StatusCode
 	http := func(text string) string { return fmt.Sprintf("%s (HTTP %d)", text, code) }
 	switch {
 	case code == 400 && says(e, "missing client token"):
-		return keyprovider.ErrDenied, http("the request bore no token: set VAULT_TOKEN, choose a way to log in, or point VAULT_ADDR at a Vault Agent or Proxy with auto-auth")
+		return http("the request bore no token: set VAULT_TOKEN, choose a way to log in, or point VAULT_ADDR at a Vault Agent or Proxy with auto-auth"), keyprovider.ErrDenied
 	case code == 400 && says(e, "upgrading from non-versioned"):
-		return keyprovider.ErrUnavailable, http("the engine is being upgraded to KV version 2")
+		return http("the engine is being upgraded to KV version 2"), keyprovider.ErrUnavailable
 	case code == 400:
-		return keyprovider.ErrInvalid, http("the server does not understand the request")
+		return http("the server does not understand the request"), keyprovider.ErrInvalid
 	case code == 401 || code == 403:
-		return keyprovider.ErrDenied, http("the policy does not grant it, or the token is not valid any more")
+		return http("the policy does not grant it, or the token is not valid any more"), keyprovider.ErrDenied
 	case code == 404:
-		return keyprovider.ErrNotFound, http("there is nothing")
+		return http("there is nothing"), keyprovider.ErrNotFound
 	case code == 405:
-		return keyprovider.ErrInvalid, http("this path cannot be used so")
+		return http("this path cannot be used so"), keyprovider.ErrInvalid
 	case code == 412:
-		return keyprovider.ErrUnavailable, http("the standby has not caught up yet")
+		return http("the standby has not caught up yet"), keyprovider.ErrUnavailable
 	case code == 413:
-		return keyprovider.ErrInvalid, http("the request is larger than the server takes")
+		return http("the request is larger than the server takes"), keyprovider.ErrInvalid
 	case code == 429:
-		return keyprovider.ErrUnavailable, http("a quota of the server is used up")
+		return http("a quota of the server is used up"), keyprovider.ErrUnavailable
 	case code == 472:
-		return keyprovider.ErrUnavailable, http("the server is a disaster recovery secondary")
+		return http("the server is a disaster recovery secondary"), keyprovider.ErrUnavailable
 	case code == 473:
-		return keyprovider.ErrUnavailable, http("the server is a performance standby")
+		return http("the server is a performance standby"), keyprovider.ErrUnavailable
 	case code == 501:
-		return keyprovider.ErrUnavailable, http("the server is not initialized")
+		return http("the server is not initialized"), keyprovider.ErrUnavailable
 	case code == 503 && says(e, "sealed"):
-		return keyprovider.ErrUnavailable, http("the server is sealed")
+		return http("the server is sealed"), keyprovider.ErrUnavailable
 	case code == 503:
-		return keyprovider.ErrUnavailable, http("the server is sealed, locked or under maintenance")
+		return http("the server is sealed, locked or under maintenance"), keyprovider.ErrUnavailable
 	}
-	return keyprovider.ErrUnavailable, http("the server failed")
+	return http("the server failed"), keyprovider.ErrUnavailable
 }
 
 // unanswered gives the class of a failure without an answer, and what may be
 // told of it.
-func unanswered(err error) (class error, why string) {
+func unanswered(err error) (why string, class error) {
 	const unreachable = "the server cannot be reached"
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return keyprovider.ErrUnavailable, unreachable + ": " + errno.Error()
+		return unreachable + ": " + errno.Error(), keyprovider.ErrUnavailable
 	}
 	if isTLS(err) {
-		return keyprovider.ErrUnavailable, unreachable + ": its certificate is not trusted: look at VAULT_CACERT and VAULT_TLS_SERVER_NAME"
+		return unreachable + ": its certificate is not trusted: look at VAULT_CACERT and VAULT_TLS_SERVER_NAME", keyprovider.ErrUnavailable
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return keyprovider.ErrUnavailable, unreachable + ": its name cannot be resolved"
+		return unreachable + ": its name cannot be resolved", keyprovider.ErrUnavailable
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
-		return keyprovider.ErrUnavailable, unreachable + ": timeout"
+		return unreachable + ": timeout", keyprovider.ErrUnavailable
 	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return keyprovider.ErrInvalid, "a file that it needs cannot be read"
+		return "a file that it needs cannot be read", keyprovider.ErrInvalid
 	}
-	return keyprovider.ErrUnavailable, "the server's answer did not come whole"
+	return "the server's answer did not come whole", keyprovider.ErrUnavailable
 }
 
 func isTLS(err error) bool {

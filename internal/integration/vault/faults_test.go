@@ -80,24 +80,30 @@ func newStack(t *testing.T, opts vault.Options) *stack {
 	s.auth = mount
 	opts.Auth = &vault.AppRole{RoleID: role, SecretIDFile: file(t, secretID(false)), Mount: mount}
 	provider := newProvider(t, "http://"+s.proxy.Listen, "", p.path, opts)
+	s.connect(provider, 250*time.Millisecond) // a minute, run through in a quarter of a second
+	return s
+}
+
+// connect puts a Source on the provider, and the clients on that.
+func (s *stack) connect(provider keyprovider.KeyProvider, poll time.Duration) {
+	s.t.Helper()
 	var err error
-	s.source, err = rotation.NewSource(t.Context(), provider, &rotation.SourceOptions{
-		PollInterval: 250 * time.Millisecond, // a minute, run through in a quarter of a second
+	s.source, err = rotation.NewSource(s.t.Context(), provider, &rotation.SourceOptions{
+		PollInterval: poll,
 		MinRefresh:   20 * time.Millisecond,
 		FetchTimeout: time.Second,
 		Logger:       slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
-	must(t, err)
-	t.Cleanup(func() { _ = s.source.Close() })
+	must(s.t, err)
+	s.t.Cleanup(func() { _ = s.source.Close() })
 	client, err := transport.NewClient(s.source, &transport.Options{Base: s.openai.Transport(), Origins: []string{s.openai.Origin()}})
-	must(t, err)
+	must(s.t, err)
 	cfg := openai.DefaultConfig("")
 	cfg.BaseURL, cfg.HTTPClient = s.openai.URL(), client
 	s.ask = []func(context.Context) error{
 		goOpenAI(openai.NewClientWithConfig(cfg)),
 		openAIGo(official.NewClient(option.WithBaseURL(s.openai.URL()), option.WithHTTPClient(client), option.WithMaxRetries(0))),
 	}
-	return s
 }
 
 func goOpenAI(client *openai.Client) func(context.Context) error {

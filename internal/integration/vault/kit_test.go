@@ -199,9 +199,9 @@ func newGate(tb testing.TB) *gate {
 	tb.Helper()
 	g := newHandler(tb)
 	g.Server = httptest.NewUnstartedServer(g)
-	g.Server.Listener = door{g.Server.Listener, g}
-	g.Server.Start()
-	tb.Cleanup(g.Server.Close)
+	g.Listener = door{g.Listener, g}
+	g.Start()
+	tb.Cleanup(g.Close)
 	return g
 }
 

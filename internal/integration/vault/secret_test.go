@@ -116,7 +116,7 @@ func TestEngineIsUpgraded(t *testing.T) {
 	tok := token(t, policy(t, map[string]string{mount + "/openai": "read", mount + "/data/openai": "read"}))
 	p := newProvider(t, server.Addr, tok, mount+"/openai", vault.Options{})
 	key := fetch(t, p, "")
-	must(t, admin(t).Sys().TuneMountWithContext(t.Context(), mount, api.MountConfigInput{Options: map[string]string{"version": "2"}}))
+	must(t, admin(t).Sys().TuneMountAllowNilWithContext(t.Context(), mount, api.TuneMountConfigInput{Options: &map[string]string{"version": "2"}}))
 	eventually(t, "the upgraded secret", func() bool {
 		again, err := p.Fetch(t.Context(), key.Version())
 		return err == nil && again.Equal(key) && again.Info().Version != ""
