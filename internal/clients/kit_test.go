@@ -30,12 +30,19 @@ type config struct {
 	tls    bool
 	scheme transport.Scheme
 	header string // that the server takes a bare key from
+
+	server    *openaitest.Options // whose TLS, Record and KeyHeaders are overwritten
+	transport *transport.Options  // likewise Origins and Scheme, and Base where it is nil
 }
 
 // newService starts a service whose store holds a first key.
 func newService(t testing.TB, c config) *service {
 	t.Helper()
-	opts := &openaitest.Options{TLS: c.tls, Record: 4096}
+	opts := c.server
+	if opts == nil {
+		opts = &openaitest.Options{}
+	}
+	opts.TLS, opts.Record = c.tls, 4096
 	if c.header != "" {
 		opts.KeyHeaders = []string{c.header}
 	}
@@ -53,9 +60,15 @@ func newService(t testing.TB, c config) *service {
 	}
 	t.Cleanup(func() { source.Close() })
 	s.source = source
-	s.client, err = transport.NewClient(source, &transport.Options{
-		Base: s.Transport(), Origins: []string{s.Origin()}, Scheme: c.scheme,
-	})
+	to := c.transport
+	if to == nil {
+		to = &transport.Options{}
+	}
+	if to.Base == nil {
+		to.Base = s.Transport()
+	}
+	to.Origins, to.Scheme = []string{s.Origin()}, c.scheme
+	s.client, err = transport.NewClient(source, to)
 	if err != nil {
 		t.Fatal(err)
 	}
