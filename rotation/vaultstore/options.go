@@ -115,14 +115,15 @@ func (o *Options) access() vaultlogin.Access {
 
 // check refuses options, once filled, that contradict each other or the path.
 func (o *Options) check(path string) error {
-	for what, p := range map[string]string{"the path": path, "Options.PendingPath": o.PendingPath, "Options.StatePath": o.StatePath} {
-		if err := vaultlogin.CheckPath(what, p); err != nil {
+	for _, p := range []struct{ what, path string }{{"the path", path}, {"Options.PendingPath", o.PendingPath}, {"Options.StatePath", o.StatePath}} {
+		if err := vaultlogin.CheckPath(p.what, p.path); err != nil {
 			return err
 		}
-		if o.Mount != "" {
-			if err := vaultlogin.CheckMountOf(p, o.Mount); err != nil {
-				return err
-			}
+		if o.Mount == "" {
+			continue
+		}
+		if err := vaultlogin.CheckMountOf(p.path, o.Mount); err != nil {
+			return err
 		}
 	}
 	if !strings.Contains(path, "/") {
