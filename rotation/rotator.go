@@ -40,6 +40,7 @@ type Rotator struct {
 	root     string          // the part of the domain that follows from it
 	interval time.Duration   // the longest between two rotations
 	looks    []time.Duration // pauses before a store that may lag is asked again
+	visit    time.Duration   // the longest to wait between two steps
 
 	turns chan struct{} // has room for one: a Step is under way
 	wake  chan struct{} // has room for one: there is something to do
@@ -71,7 +72,7 @@ func NewRotator(issuer Issuer, store Store, opts *RotatorOptions) (*Rotator, err
 func newRotator(issuer Issuer, store Store, name string, o RotatorOptions, longest time.Duration) *Rotator {
 	r := &Rotator{
 		issuer: issuer, store: store, opts: o, name: name, root: domainRoot(name, o.Domain),
-		interval: longest, looks: looks,
+		interval: longest, looks: looks, visit: maxVisit,
 		turns: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		seen: newSeen(name, o, longest), spans: newSpans(o.TracerProvider, name),
 	}

@@ -15,7 +15,7 @@ func (t *turn) idle(ctx context.Context) (ending, error) {
 	}
 	at, why := t.nextDue()
 	if at.IsZero() {
-		return waits(t.now().Add(time.Hour), "%s", why), nil
+		return waits(t.now().Add(t.visit), "%s", why), nil
 	}
 	if at.After(t.now()) {
 		return waits(at, "%s", why), nil

@@ -34,7 +34,7 @@ func (r *Rotator) progress(st *state, out ending) Progress {
 	if out.until.After(now) {
 		p.Until = out.until
 	}
-	if latest := now.Add(time.Hour); p.Until.After(latest) {
+	if latest := now.Add(r.visit); p.Until.After(latest) {
 		p.Until = latest
 	}
 	return p

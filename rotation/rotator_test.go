@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,46 @@ func TestRotatorFromAnEmptyStore(t *testing.T) {
 		}
 		if got := w.kinds(); !slices.Equal(got, want) {
 			t.Errorf("events %q, want %q", got, want)
+		}
+	})
+}
+
+// A plan is what then happens, and changes nothing.
+func TestPlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.rotator(&rotation.RotatorOptions{Schedule: rotation.Every(30*day, 0)})
+		plan := func() []string {
+			t.Helper()
+			before := w.alive()
+			state, rev, _ := w.store.State(t.Context())
+			p, err := r.Plan(t.Context())
+			if err != nil || p.Problem != nil {
+				t.Fatalf("Plan: %v, %v", err, p.Problem)
+			}
+			if now, nowRev, _ := w.store.State(t.Context()); nowRev != rev || string(now) != string(state) || !slices.Equal(w.alive(), before) {
+				t.Error("Plan changed something")
+			}
+			var steps []string
+			for _, s := range p.Steps {
+				steps = append(steps, strings.Join(strings.Fields(s.At.Format(time.DateOnly) + " " + s.Do)[:2], " "))
+			}
+			return steps
+		}
+		if got, want := plan(), []string{"2000-01-01 mint", "2000-01-01 stage", "2000-01-01 make", "2000-01-01 clear"}; !slices.Equal(got, want) {
+			t.Errorf("the plan of an empty store is %q, want %q", got, want)
+		}
+		w.settle(r, rotation.PhaseIdle)
+		want := []string{"2000-01-31 mint", "2000-01-31 stage", "2000-01-31 make", "2000-02-01 revoke", "2000-02-01 clear"}
+		if got := plan(); !slices.Equal(got, want) {
+			t.Errorf("the plan of an idle rotator is %q, want %q", got, want)
+		}
+		if err := r.Rotate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.until(r, rotation.PhaseDraining)
+		if got, want := plan(), []string{"2000-01-02 revoke", "2000-01-02 clear"}; !slices.Equal(got, want) {
+			t.Errorf("the plan while the old key drains is %q, want %q", got, want)
 		}
 	})
 }

@@ -208,5 +208,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// maxVisit is the longest time between two steps: the world is to be looked at.
+const maxVisit = time.Hour
+
 // conflicted reports whether another replica was faster.
 func conflicted(err error) bool { return errors.Is(err, ErrConflict) }
