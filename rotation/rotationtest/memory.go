@@ -24,19 +24,20 @@ type Memory struct {
 
 	mu     sync.Mutex
 	lag    time.Duration
-	serial int           // of the last value or document that was set
-	values []memoryValue // that were current, the present one last
-	staged func() []byte // nil: nothing
+	serial int              // of the last value or document that was set
+	values []memoryValue    // that were current, the present one last
+	staged *keyprovider.Key // nil: nothing
 	state  []byte
 	doc    int // the serial of state; 0: there is none
 }
 
-// memoryValue is a value that was current from a time on. The payload is behind
-// a closure, where no printer of a Memory finds the key.
+// memoryValue is a value that was current from a time on: the key in it, which
+// hides itself from printers, or why there is none.
 type memoryValue struct {
-	payload func() []byte
-	serial  int
-	from    time.Time
+	key    *keyprovider.Key
+	err    error
+	serial int
+	from   time.Time
 }
 
 var _ rotation.Store = (*Memory)(nil)
@@ -101,9 +102,9 @@ func (m *Memory) Snapshot() (restore func()) {
 
 // put makes value the current one. The caller holds mu.
 func (m *Memory) put(value []byte) {
-	value = bytes.Clone(value)
 	m.serial++
-	m.values = append(m.values, memoryValue{func() []byte { return value }, m.serial, time.Now()})
+	k, err := m.parse(value)
+	m.values = append(m.values, memoryValue{k, err, m.serial, time.Now()})
 	if extra := len(m.values) - maxValues; extra > 0 {
 		m.values = slices.Delete(m.values, 0, extra)
 	}
@@ -142,11 +143,11 @@ func (m *Memory) Current(ctx context.Context) (*keyprovider.Key, rotation.Revisi
 	if len(m.values) == 0 {
 		return nil, "", because(m.name, keyprovider.ErrNotFound, "there is no key yet")
 	}
-	k, err := m.parse(m.values[len(m.values)-1].payload())
-	if err != nil {
-		return nil, "", err
+	v := m.values[len(m.values)-1]
+	if v.err != nil {
+		return nil, "", v.err
 	}
-	return k, m.revision(), nil
+	return v.key, m.revision(), nil
 }
 
 // Former implements rotation.Store. It knows the last four keys.
@@ -157,8 +158,8 @@ func (m *Memory) Former(ctx context.Context, fingerprint string) (*keyprovider.K
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, v := range slices.Backward(m.values) {
-		if k, err := m.parse(v.payload()); err == nil && k.Fingerprint() == fingerprint {
-			return k, nil
+		if v.err == nil && v.key.Fingerprint() == fingerprint {
+			return v.key, nil
 		}
 	}
 	return nil, because(m.name, keyprovider.ErrNotFound, "the former key is no longer kept")
@@ -175,7 +176,9 @@ func (m *Memory) Stage(ctx context.Context, k *keyprovider.Key) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.staged = func() []byte { return value }
+	if m.staged, err = m.parse(value); err != nil {
+		return err
+	}
 	return m.answer(m.name)
 }
 
@@ -189,7 +192,7 @@ func (m *Memory) Staged(ctx context.Context) (*keyprovider.Key, error) {
 	if m.staged == nil {
 		return nil, because(m.name, keyprovider.ErrNotFound, "no key is staged")
 	}
-	return m.parse(m.staged())
+	return m.staged, nil
 }
 
 // Unstage implements rotation.Store.
@@ -199,10 +202,7 @@ func (m *Memory) Unstage(ctx context.Context, fingerprint string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.staged == nil {
-		return nil
-	}
-	if k, err := m.parse(m.staged()); err != nil || k.Fingerprint() != fingerprint {
+	if m.staged == nil || m.staged.Fingerprint() != fingerprint {
 		return nil
 	}
 	m.staged = nil
@@ -288,11 +288,12 @@ func (r memoryReader) Fetch(ctx context.Context, last keyprovider.Version) (*key
 		if last == version {
 			return nil, keyprovider.ErrNotModified
 		}
-		k, err := keyprovider.ParseKey(v.payload(), "", keyprovider.Info{Version: version})
-		if e, ok := errors.AsType[*keyprovider.Error](err); ok {
-			return nil, failure(m.name, e.Class, e.Err)
+		if v.err != nil {
+			return nil, v.err
 		}
-		return k, err
+		info := v.key.Info()
+		info.Version = version
+		return keyprovider.NewKey(v.key.Reveal(), info)
 	}
 	return nil, because(m.name, keyprovider.ErrNotFound, "there is no key yet")
 }

@@ -1,0 +1,122 @@
+package rotationtest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// faults are the things that can happen to one call.
+var faults = []struct {
+	name string
+	f    fault
+	only func(c *simCall) bool // nil: any call
+}{
+	{"crash before", crashBefore, nil},
+	{"crash after", crashAfter, changing},
+	{"lost answer", loseAnswer, changing},
+	{"unavailable", unavailable, nil},
+	{"denied", denied, nil},
+	{"hang", hang, nil},
+	{"lands 20 s late", landLate(20 * time.Second), changing},
+	{"lands 10 min late", landLate(10 * time.Minute), changing},
+	{"lands 3 h late", landLate(3 * time.Hour), changing},
+	{"down for 10 min", outage(10 * time.Minute), nil},
+	{"down for 5 h", outage(5 * time.Hour), nil},
+}
+
+func changing(c *simCall) bool { return c.changes }
+
+// recorded is a call of a rotation without faults.
+type recorded struct {
+	op      string
+	changes bool
+}
+
+// undisturbed returns the calls of a rotation to which nothing happens.
+func undisturbed(t *testing.T, sc scenario) (calls []recorded) {
+	s := &simulation{t: t}
+	s.run("undisturbed", sc, rotate(func(c *simCall) fault {
+		calls = append(calls, recorded{c.op, c.changes})
+		return nil
+	}))
+	return calls
+}
+
+// at is the plan to do f at the n-th call of the world, counted over processes.
+func at(n int, f fault, only func(*simCall) bool, hit *bool) func(*simCall) fault {
+	count := 0
+	return func(c *simCall) fault {
+		count++
+		if count-1 != n || only != nil && !only(c) {
+			return nil
+		}
+		*hit = true
+		return f
+	}
+}
+
+// TestFaultMatrix: each fault at each call of a rotation, from each beginning.
+func TestFaultMatrix(t *testing.T) {
+	s := &simulation{t: t}
+	for _, sc := range scenarios {
+		calls := undisturbed(t, sc)
+		if t.Failed() {
+			return
+		}
+		before := s.schedules
+		for n := range calls {
+			for _, f := range faults {
+				hit := false
+				if f.only != nil && !calls[n].changes {
+					continue
+				}
+				s.run(fmt.Sprintf("%s at call %d (%s)", f.name, n, calls[n].op), sc, rotate(at(n, f.f, f.only, &hit)))
+			}
+		}
+		t.Logf("%s: %d calls in a rotation, %d schedules with one fault", sc.name, len(calls), s.schedules-before)
+	}
+	t.Logf("%d schedules explored, %d things happened in them", s.schedules, s.calls)
+}
+
+// TestPairsOfFaults: of a rotation that begins with a key of ours, each fault
+// at a call that changes something, and a second one at each such call after it.
+func TestPairsOfFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many schedules")
+	}
+	pair := []int{1, 2, 6, 7} // crash after, lost answer, and what lands late
+	sc := scenarios[len(scenarios)-1]
+	s := &simulation{t: t}
+	changes := 0
+	for _, c := range undisturbed(t, sc) {
+		if c.changes {
+			changes++
+		}
+	}
+	for first := range changes {
+		for _, f := range pair {
+			// The first fault makes more calls follow.
+			for second := first + 1; second < changes+6; second++ {
+				for _, g := range pair {
+					count := 0
+					s.run(fmt.Sprintf("%s at change %d, then %s at change %d", faults[f].name, first, faults[g].name, second), sc,
+						rotate(func(c *simCall) fault {
+							if !c.changes {
+								return nil
+							}
+							count++
+							switch count - 1 {
+							case first:
+								return faults[f].f
+							case second:
+								return faults[g].f
+							}
+							return nil
+						}))
+				}
+			}
+		}
+	}
+	t.Logf("%d changes in a rotation; %d schedules explored, %d things happened in them", changes, s.schedules, s.calls)
+}

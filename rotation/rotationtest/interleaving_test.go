@@ -1,0 +1,180 @@
+package rotationtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keybearer/keybearer/rotation"
+)
+
+// patient lets a call take as long as its process stands still: the process
+// goes on where it was, as if no time had passed.
+func patient(o *rotation.RotatorOptions) { o.CallTimeout = simLimit }
+
+// runs drives a process to the end on a goroutine of its own.
+func (w *world) runs(a *actor, done func() bool) <-chan error {
+	a.paused = make(chan struct{})
+	ended := make(chan error, 1)
+	go func() { ended <- w.finish(w.ask(a), done) }()
+	return ended
+}
+
+// twoRotators is a schedule of two processes: one stands still at its n-th
+// call; the other begins, and stands still before its m-th call, unless it comes
+// to the end; the first one goes on to the end; then the other.
+func twoRotators(n int, still fault, m int, options ...func(*rotation.RotatorOptions)) func(w *world) {
+	return func(w *world) {
+		before := w.pointer()
+		done := w.rotated(before)
+		a, b := w.rotator(options...), w.rotator(options...)
+		a.plan = atOwn(n, still)
+		b.plan = atOwn(m, pauseBefore)
+		aEnded := w.runs(a, done)
+		select {
+		case <-a.paused:
+		case err := <-aEnded:
+			aEnded = ended(err)
+		}
+		bEnded := w.runs(b, done)
+		select {
+		case <-b.paused:
+		case err := <-bEnded:
+			bEnded = ended(err)
+		}
+		a.goOn()
+		errs := []error{<-aEnded}
+		b.goOn()
+		errs = append(errs, <-bEnded)
+		for _, err := range errs {
+			if err != nil {
+				w.fail("a process does not come to the end: %v", err)
+			}
+		}
+		w.settle(w.rotator(), done)
+		w.judge()
+	}
+}
+
+// ended is a process that has come to its end already.
+func ended(err error) <-chan error {
+	c := make(chan error, 1)
+	c <- err
+	return c
+}
+
+// atOwn is the plan to do f at a process's own n-th call; negative: never.
+func atOwn(n int, f fault) func(*simCall) fault {
+	return func(c *simCall) fault {
+		if c.n == n {
+			return f
+		}
+		return nil
+	}
+}
+
+// TestTwoRotators: one stands still at each of its calls while another one
+// rotates, or stands still at each of its own before what changes something.
+func TestTwoRotators(t *testing.T) {
+	s := &simulation{t: t}
+	for _, sc := range scenarios {
+		calls := undisturbed(t, sc)
+		if t.Failed() {
+			return
+		}
+		for n, c := range calls {
+			for name, still := range map[string]fault{"before": pauseBefore, "after": pauseAfter} {
+				if name == "after" && !c.changes {
+					continue
+				}
+				s.run(fmt.Sprintf("one stands still %s call %d (%s)", name, n, c.op), sc, twoRotators(n, still, -1, patient))
+				s.run(fmt.Sprintf("one is suspended %s call %d (%s)", name, n, c.op), sc, twoRotators(n, still, -1))
+			}
+		}
+	}
+	t.Logf("%d schedules with one process standing still", s.schedules)
+	if testing.Short() {
+		return
+	}
+	one := s.schedules
+	sc := scenarios[len(scenarios)-1]
+	for n, c := range undisturbed(t, sc) {
+		if !c.changes {
+			continue
+		}
+		for m := range 80 {
+			s.run(fmt.Sprintf("one stands still before call %d (%s), the other before its call %d", n, c.op, m), sc,
+				twoRotators(n, pauseBefore, m, patient))
+		}
+	}
+	t.Logf("%d schedules with two processes standing still in turn", s.schedules-one)
+	t.Logf("%d schedules explored, %d things happened in them", s.schedules, s.calls)
+}
+
+// disturb is a plan in which anything may happen to a call, now and then. Each
+// call takes a moment of its own, so that the processes mix.
+func disturb(random *rand.Rand) func(*simCall) fault {
+	var mu sync.Mutex
+	draw := func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.IntN(n)
+	}
+	return func(c *simCall) fault {
+		moment := time.Duration(1+draw(500)) * time.Millisecond / 3
+		if draw(20) == 0 {
+			moment = time.Duration(draw(int(3 * time.Minute)))
+		}
+		then := fault(func(c *simCall) error { return c.act(c.ctx) })
+		if draw(12) == 0 {
+			f := faults[draw(len(faults))]
+			if f.only == nil || f.only(c) {
+				then = f.f
+			}
+		}
+		return func(c *simCall) error {
+			time.Sleep(moment)
+			if c.a.isDead() {
+				return errCrashed
+			}
+			return then(c)
+		}
+	}
+}
+
+// TestRandomSchedules: three processes at a time, to which anything happens,
+// through two rotations.
+func TestRandomSchedules(t *testing.T) {
+	s := &simulation{t: t}
+	seeds := 400
+	if testing.Short() {
+		seeds = 50
+	}
+	for seed := range seeds {
+		s.run(fmt.Sprintf("seed %d", seed), scenarios[seed%len(scenarios)], func(w *world) {
+			random := rand.New(rand.NewPCG(uint64(seed), 1))
+			for range 2 {
+				done := w.rotated(w.pointer())
+				var running sync.WaitGroup
+				for range 3 {
+					a := w.rotator()
+					a.plan = disturb(rand.New(rand.NewPCG(random.Uint64(), 2)))
+					running.Go(func() {
+						if err := w.finish(w.ask(a), done); err != nil {
+							w.fail("a process does not come to the end: %v", err)
+						}
+					})
+				}
+				running.Wait()
+				w.flight.Wait()
+				synctest.Wait()
+			}
+			w.settle(w.rotator(), func() bool { return w.phase() == rotation.PhaseIdle && len(w.live()) == 1 })
+			w.judge()
+		})
+	}
+	t.Logf("%d schedules explored, %d things happened in them", s.schedules, s.calls)
+}
