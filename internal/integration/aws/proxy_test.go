@@ -187,3 +187,10 @@ func wait(r *http.Request, d time.Duration) bool {
 		return false
 	}
 }
+
+// peek returns the body of a request, which stays to be read.
+func peek(r *http.Request) string {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return string(body)
+}

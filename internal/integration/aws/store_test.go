@@ -75,7 +75,7 @@ func (s *store) create(text *string, binary []byte) {
 	s.Helper()
 	out, err := s.client.CreateSecret(s.ctx(), &secretsmanager.CreateSecretInput{Name: &s.name, SecretString: text, SecretBinary: binary})
 	s.ok(err)
-	s.arn, s.latest = *out.ARN, *out.VersionId
+	s.arn, s.latest = *out.ARN, aws.ToString(out.VersionId)
 }
 
 // stage stores a pending version, and returns its id.
