@@ -12,11 +12,11 @@ import (
 // actor is one process with a rotator. Each of its calls of the store and the
 // issuer goes through a gate, where the schedule can do what it likes to it.
 type actor struct {
-	w    *world
-	name string
-	r    *rotation.Rotator
-	ctx  context.Context
-	kill context.CancelFunc
+	w            *world
+	name, holder string
+	r            *rotation.Rotator
+	ctx          context.Context
+	kill         context.CancelFunc
 
 	// plan says what happens to a call; nil, or a nil fault, for nothing.
 	plan func(c *simCall) fault

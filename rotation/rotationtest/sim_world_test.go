@@ -218,21 +218,10 @@ func (w *world) Write(p []byte) (int, error) {
 func (w *world) rotator(change ...func(*rotation.RotatorOptions)) *actor {
 	w.mu.Lock()
 	w.actors++
-	a := &actor{w: w, name: string(rune('A' + (w.actors-1)%26))}
-	holder := fmt.Sprintf("replica-%d", w.actors)
+	a := &actor{w: w, name: string(rune('A' + (w.actors-1)%26)), holder: fmt.Sprintf("replica-%d", w.actors)}
 	w.mu.Unlock()
 	a.ctx, a.kill = context.WithCancel(context.Background())
-	opts := &rotation.RotatorOptions{
-		Domain: w.domain, Schedule: rotation.Every(simInterval), Lifetime: simLifetime, Overlap: simOverlap,
-		Quiet: simQuiet, TestFor: simTestFor, Holder: holder,
-		Logger: slog.New(slog.NewTextHandler(w, nil)),
-		OnEvent: func(e rotation.RotatorEvent) {
-			w.note("%s: event %s %s %s", a.name, e.Kind, e.KeyID, e.Why)
-			if e.Err != nil {
-				w.vet("an event's error", e.Err.Error())
-			}
-		},
-	}
+	opts := w.options(a)
 	for _, f := range change {
 		f(opts)
 	}
@@ -242,6 +231,21 @@ func (w *world) rotator(change ...func(*rotation.RotatorOptions)) *actor {
 		panic(err)
 	}
 	return a
+}
+
+// options are those of every rotator.
+func (w *world) options(a *actor) *rotation.RotatorOptions {
+	return &rotation.RotatorOptions{
+		Domain: w.domain, Schedule: rotation.Every(simInterval), Lifetime: simLifetime, Overlap: simOverlap,
+		Quiet: simQuiet, TestFor: simTestFor, Holder: a.holder,
+		Logger: slog.New(slog.NewTextHandler(w, nil)),
+		OnEvent: func(e rotation.RotatorEvent) {
+			w.note("%s: event %s %s %s", a.name, e.Kind, e.KeyID, e.Why)
+			if e.Err != nil {
+				w.vet("an event's error", e.Err.Error())
+			}
+		},
+	}
 }
 
 // errCrashed ends what a process does that crashed: no call of it has an effect
