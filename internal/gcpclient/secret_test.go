@@ -44,10 +44,24 @@ func TestParseVersion(t *testing.T) {
 	}
 }
 
+func TestParent(t *testing.T) {
+	for s, want := range map[Secret]string{{"p", "", "s"}: "projects/p", {"42", "r1", "s"}: "projects/42/locations/r1"} {
+		if got := s.Parent(); got != want || s.Name() != want+"/secrets/s" {
+			t.Errorf("%+v: parent %q, name %q, want %q", s, got, s.Name(), want)
+		}
+	}
+}
+
 func TestEndpointUniverse(t *testing.T) {
+	if got, want := Service(), "secretmanager.googleapis.com"; got != want {
+		t.Errorf("service %q, want %q", got, want)
+	}
 	t.Setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example.goog")
 	if got, want := (Secret{"p", "r1", "s"}).Endpoint(), "secretmanager.r1.rep.example.goog:443"; got != want {
 		t.Errorf("endpoint %q, want %q", got, want)
+	}
+	if got, want := Service(), "secretmanager.example.goog"; got != want {
+		t.Errorf("service %q, want %q", got, want)
 	}
 }
 
