@@ -305,7 +305,8 @@ func (s simIssuer) Revoke(ctx context.Context, id string) error {
 	return s.a.enter(ctx, "Revoke "+id, true, true, func(ctx context.Context) error {
 		w := s.a.w
 		w.mu.Lock()
-		ours, asked := w.ours[id], w.outage
+		ours, asked := w.ours[id], w.revokeNow
+		w.revoked = append(w.revoked, id)
 		w.mu.Unlock()
 		if !ours {
 			w.fail("%s is about to be revoked and is not ours", id)

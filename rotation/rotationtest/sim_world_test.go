@@ -44,7 +44,9 @@ type world struct {
 	decoys    []string        // ids of keys that nobody may revoke
 	actors    int
 	downUntil map[bool]time.Time // by issuer or store
-	outage    bool               // consumers may fail: somebody asked for it
+	outage    bool               // consumers may fail: somebody else broke something
+	revokeNow bool               // the current key may be revoked: somebody asked for it
+	revoked   []string           // ids, in order
 	flight    sync.WaitGroup     // calls that have not ended yet
 	began     time.Time
 	stopTicks context.CancelFunc
@@ -135,6 +137,13 @@ func (w *world) close() {
 	}
 	w.ticks.Wait()
 	synctest.Wait()
+}
+
+// set sets flags of the world.
+func (w *world) set(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
 }
 
 // pointer is the store's current key, nil for none.
