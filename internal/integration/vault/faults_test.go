@@ -44,6 +44,8 @@ type stack struct {
 	log    lockedBuffer
 	keys   []string // all that were
 
+	gap time.Duration // between two calls of a goroutine
+
 	calls, failed atomic.Int64
 	done          [callers]atomic.Int64 // calls that each goroutine has finished
 	firstFailure  atomic.Pointer[error]
@@ -137,8 +139,8 @@ func (s *stack) rotate() (old string) {
 	return old
 }
 
-// load calls from several goroutines without pause, half of them by each client,
-// until stop is called.
+// load calls from several goroutines, half of them by each client, until stop is
+// called.
 func (s *stack) load() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -151,6 +153,9 @@ func (s *stack) load() (stop func()) {
 					s.firstFailure.CompareAndSwap(nil, &err)
 				}
 				s.done[i].Add(1)
+				if s.gap > 0 {
+					pause(ctx, s.gap)
+				}
 			}
 		})
 	}
