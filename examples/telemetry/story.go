@@ -98,31 +98,31 @@ func (p *play) rotate() (old string) {
 // A step is one thing that the application does.
 type step struct {
 	name string // of its own span, as any traced application has one
-	do   func(*play, context.Context) error
+	do   func(context.Context, *play) error
 }
 
 var steps = []step{
-	{"summarise", func(p *play, ctx context.Context) error {
+	{"summarise", func(ctx context.Context, p *play) error {
 		_, err := p.client.CreateChatCompletion(ctx, chat("Summarise the report.", 200))
 		return err
 	}},
-	{"index", func(p *play, ctx context.Context) error {
+	{"index", func(ctx context.Context, p *play) error {
 		_, err := p.client.CreateEmbeddings(ctx, openai.EmbeddingRequest{Model: openai.SmallEmbedding3, Input: []string{"a report", "another"}})
 		return err
 	}},
 	{"answer a question", streamed},
-	{"use a model that is not there", func(p *play, ctx context.Context) error {
+	{"use a model that is not there", func(ctx context.Context, p *play) error {
 		req := chat("Hello?", 10)
 		req.Model = "gpt-0"
 		_, err := p.client.CreateChatCompletion(ctx, req)
 		return expected(err, http.StatusNotFound)
 	}},
-	{"ask too often", func(p *play, ctx context.Context) error {
+	{"ask too often", func(ctx context.Context, p *play) error {
 		p.srv.Inject(openaitest.Fail(openaitest.RateLimitExceeded(time.Second)))
 		_, err := p.client.CreateChatCompletion(ctx, chat("Hello?", 10))
 		return expected(err, http.StatusTooManyRequests)
 	}},
-	{"work while the store is away", func(p *play, ctx context.Context) error {
+	{"work while the store is away", func(ctx context.Context, p *play) error {
 		p.store.setDown(true)
 		defer p.store.setDown(false)
 		if err := p.source.Refresh(ctx); err == nil {
@@ -137,7 +137,7 @@ var steps = []step{
 func (p *play) round(ctx context.Context) error {
 	for _, s := range steps {
 		ctx, span := p.tracer.Start(ctx, s.name)
-		err := s.do(p, ctx)
+		err := s.do(ctx, p)
 		span.End()
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
@@ -157,7 +157,7 @@ func chat(question string, tokens int) openai.ChatCompletionRequest {
 
 // streamed reads a stream, whose call meets a key that was just revoked, unless
 // that has happened a moment ago.
-func streamed(p *play, ctx context.Context) error {
+func streamed(ctx context.Context, p *play) error {
 	if !p.replayed.IsValid() || time.Since(p.rotated) > rotations {
 		p.srv.Revoke(p.rotate())
 		p.replayed = trace.SpanContextFromContext(ctx).TraceID()
