@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -85,15 +87,23 @@ func (w *world) finish(a *actor, done func() bool) error {
 	return err
 }
 
-// ask asks for a rotation, as an operator does, who asks again after a failure
-// unless it is under way.
+// ask asks for a rotation, as an operator does.
 func (w *world) ask(a *actor) *actor {
+	return w.insist(a, "Rotate", func(a *actor) error { return a.r.Rotate(a.ctx) })
+}
+
+// insist makes a request until it succeeds, by processes that start anew after
+// each crash.
+func (w *world) insist(a *actor, what string, request func(*actor) error) *actor {
 	for i := range 200 {
-		err := a.r.Rotate(a.ctx)
+		err := request(a)
 		if err == nil {
 			return a
 		}
-		w.vet("Rotate's error", err.Error())
+		w.vet(what+"'s error", err.Error())
+		if errors.Is(err, rotation.ErrTooLate) {
+			return a
+		}
 		time.Sleep(min(10*time.Minute, time.Second<<min(i, 10)))
 		if a.isDead() {
 			next := w.rotator()
@@ -101,7 +111,7 @@ func (w *world) ask(a *actor) *actor {
 			a = next
 		}
 	}
-	w.fail("Rotate fails for ever")
+	w.fail("%s fails for ever", what)
 	return a
 }
 
@@ -145,7 +155,10 @@ var scenarios = []scenario{
 
 // simulation counts and judges schedules.
 type simulation struct {
-	t         *testing.T
+	t *testing.T
+	// part makes it explore one of so many schedules, unless all are asked for
+	// by $KEYBEARER_SIMULATE=all.
+	part      int
 	offered   int
 	schedules int
 	wrong     int
@@ -163,7 +176,11 @@ const maxTrace = 150
 func (s *simulation) run(name string, sc scenario, schedule func(w *world)) {
 	s.t.Helper()
 	s.offered++
-	if s.wrong >= maxWrong || s.offered%stride != 1%stride {
+	part := max(1, s.part) * stride
+	if os.Getenv("KEYBEARER_SIMULATE") == "all" {
+		part = 1
+	}
+	if s.wrong >= maxWrong || s.offered%part != 1%part {
 		return
 	}
 	s.schedules++
@@ -178,9 +195,15 @@ func (s *simulation) run(name string, sc scenario, schedule func(w *world)) {
 		s.calls += len(w.trace)
 		if len(w.wrong) > 0 {
 			s.wrong++
-			t.Errorf("%s: %s: %s\n%s", sc.name, name, strings.Join(w.wrong, "; "), strings.Join(w.trace[max(0, len(w.trace)-maxTrace):], "\n"))
+			t.Errorf("%s: %s: %s\n%s", sc.name, name, strings.Join(w.wrong, "; "), strings.Join(w.shown(), "\n"))
 		}
 	})
+}
+
+// shown is what led to the first thing that is wrong.
+func (w *world) shown() []string {
+	end := slices.IndexFunc(w.trace, func(line string) bool { return strings.Contains(line, "WRONG") }) + 1
+	return w.trace[max(0, end-maxTrace):end]
 }
 
 // rotate is a schedule of one rotation by one process at a time, with a plan.

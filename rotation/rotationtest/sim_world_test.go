@@ -246,7 +246,7 @@ func (w *world) rotator(change ...func(*rotation.RotatorOptions)) *actor {
 func (w *world) options(a *actor) *rotation.RotatorOptions {
 	return &rotation.RotatorOptions{
 		Domain: w.domain, Schedule: rotation.Every(simInterval), Lifetime: simLifetime, Overlap: simOverlap,
-		Quiet: simQuiet, TestFor: simTestFor, Holder: a.holder,
+		Quiet: simQuiet, TestFor: simTestFor, EmergencyOverlap: 2 * simTick, Holder: a.holder,
 		Logger: slog.New(slog.NewTextHandler(w, nil)),
 		OnEvent: func(e rotation.RotatorEvent) {
 			w.note("%s: event %s %s %s", a.name, e.Kind, e.KeyID, e.Why)
