@@ -17,7 +17,7 @@ func TestWhoTouchesSecrets(t *testing.T) {
 		by    []string
 		why   string
 	}{
-		{[]string{"keyprovider.NewKey", "keyprovider.ParseKey"}, []string{"keyprovider/", "rotation/", "internal/leak", "internal/loadtest"},
+		{[]string{"keyprovider.NewKey", "keyprovider.ParseKey"}, []string{"keyprovider/", "rotation", "rotation/", "internal/leak", "internal/loadtest"},
 			"no key comes from an application"},
 		{[]string{".Reveal"}, []string{"keyprovider", "keyprovider/", "transport", "rotation", "rotation/", "internal/leak", "internal/loadtest"},
 			"a secret goes to the wire or to a store and nowhere else"},
