@@ -106,12 +106,12 @@ func (f *failure) describe() string {
 	return text
 }
 
-var scopesPattern = regexp.MustCompile(`(?i)missing scopes: ?((?:[a-z][a-z_.]{0,80}(?:, ?)?){1,8})`)
+var scopesPattern = regexp.MustCompile(`(?i:missing scopes): ?((?:[a-z][a-z_.]*\.[a-z_]+(?:, ?)?)+)`)
 
 // missingScopes returns the scopes that a message names, or "".
 func missingScopes(message string) string {
-	if m := scopesPattern.FindStringSubmatch(message); m != nil {
-		return strings.TrimRight(m[1], ". ")
+	if m := scopesPattern.FindStringSubmatch(message); m != nil && len(m[1]) < 300 {
+		return strings.TrimRight(m[1], ", ")
 	}
 	return ""
 }

@@ -142,8 +142,9 @@ func areScopes(list []string) bool {
 // digit or one of others.
 func isWord(s, others string) bool {
 	for i := range len(s) {
-		c := s[i]
-		if !('0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte(others, c) >= 0) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9', 'a' <= c|0x20 && c|0x20 <= 'z', strings.IndexByte(others, c) >= 0:
+		default:
 			return false
 		}
 	}

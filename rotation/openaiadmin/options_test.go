@@ -1,6 +1,7 @@
 package openaiadmin
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/keybearer/keybearer/internal/openaitest"
 	"github.com/keybearer/keybearer/keyprovider"
@@ -105,6 +109,35 @@ func TestEnvironmentHasNoSay(t *testing.T) {
 	}
 	if got := stranger.Received(); len(got) > 0 {
 		t.Errorf("the stranger received %v", got)
+	}
+}
+
+// There is a span for each request, and none shows a key.
+func TestTelemetry(t *testing.T) {
+	spans := tracetest.NewInMemoryExporter()
+	w := newWorld(t, openaitest.AdminBehaviour{}, func(o *Options) {
+		o.TracerProvider = trace.NewTracerProvider(trace.WithSyncer(spans))
+		o.MeterProvider = metric.NewMeterProvider()
+	})
+	k := w.issue(t, keyName)
+	if err := w.issuer.Probe(t.Context(), k); err != nil {
+		t.Error(err)
+	}
+	w.Revoke(w.admin)
+	_, err := w.issuer.List(t.Context())
+	mustBe(t, err, keyprovider.ErrDenied, "OpenAI refuses the admin key", w.admin)
+	if got := len(spans.GetSpans()); got != 3 {
+		t.Errorf("got %d spans, want one for each of 3 requests", got)
+	}
+	for _, s := range spans.GetSpans() {
+		if keyprovidertest.Leaks(fmt.Sprintf("%+v", s), w.admin, k.Reveal()) {
+			t.Errorf("span %s shows a key", s.Name)
+		}
+	}
+	for _, r := range w.Received() {
+		if r.Header.Get("Traceparent") != "" {
+			t.Errorf("%v bears the trace context to a third party", r)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keybearer/keybearer/internal/openaitest"
 	"github.com/keybearer/keybearer/keyprovider"
@@ -59,6 +60,26 @@ func TestProbe(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A new key spreads, and so does the end of an old one.
+func TestProbeWhileKeysSpread(t *testing.T) {
+	inBubble(t, openaitest.AdminBehaviour{NewKeyDelay: 20 * time.Second, DeadKeyDelay: time.Minute}, nil, func(t *testing.T, w *world) {
+		k := w.issue(t, keyName)
+		mustBe(t, w.issuer.Probe(t.Context(), k), keyprovider.ErrDenied, "has not spread yet", k.Reveal())
+		time.Sleep(20 * time.Second) // virtual
+		if err := w.issuer.Probe(t.Context(), k); err != nil {
+			t.Errorf("spread: %v", err)
+		}
+		if err := w.issuer.Revoke(t.Context(), k.Info().ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.issuer.Probe(t.Context(), k); err != nil {
+			t.Errorf("its end has not spread: %v", err)
+		}
+		time.Sleep(time.Minute)
+		mustBe(t, w.issuer.Probe(t.Context(), k), keyprovider.ErrDenied, "", k.Reveal())
+	})
 }
 
 // The key under probe goes nowhere but to the models, and the admin key does not

@@ -64,11 +64,11 @@ func (i *Issuer) revokeAccount(ctx context.Context, k rotation.IssuedKey) error 
 
 // expire ends a key by its expiry.
 func (i *Issuer) expire(ctx context.Context, k rotation.IssuedKey) error {
-	if !k.ExpiresAt.IsZero() && !time.Now().Before(k.ExpiresAt) {
-		return nil // over already
-	}
 	i.log.WarnContext(ctx, "openaiadmin: the deployment deletes no key of a service account: the key is made to expire", "key", k.ID)
 	f := i.update(ctx, k.ID, openai.AdminOrganizationProjectAPIKeyUpdateParams{ExpiresInSeconds: int64(minLifetime / time.Second)})
+	if f != nil && f.class == keyprovider.ErrInvalid && !k.ExpiresAt.IsZero() && !time.Now().Before(k.ExpiresAt) {
+		return nil // it is over: an expired key cannot be updated
+	}
 	return i.wrap("end the key by its expiry, as the deployment refuses to delete it", f)
 }
 
