@@ -70,7 +70,9 @@ func New(ctx context.Context, secret string, opts *Options) (*Store, error) {
 		return nil, named("awssm", keyprovider.ErrInvalid, err)
 	}
 	if err := s.resolve(ctx); err != nil {
-		s.Close()
+		if s.config != nil {
+			s.config.Close()
+		}
 		return nil, err
 	}
 	return s, nil

@@ -109,11 +109,12 @@ func placeholderID(arn string) string { return digest("placeholder", arn) }
 const placeholder = `{"keybearer":"There is no key here yet: the first one is being tested."}`
 
 func digest(parts ...string) string {
-	sum := sha256.New()
+	var all []byte
 	for _, part := range parts {
-		fmt.Fprintf(sum, "%d:%s", len(part), part)
+		all = fmt.Appendf(all, "%d:%s", len(part), part)
 	}
-	return ownPrefix + hex.EncodeToString(sum.Sum(nil))[:40]
+	sum := sha256.Sum256(all)
+	return ownPrefix + hex.EncodeToString(sum[:20])
 }
 
 // plausible reports whether s can be the id of a version.

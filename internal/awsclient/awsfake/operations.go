@@ -7,14 +7,14 @@ import (
 
 // input is what the operations take.
 type input struct {
-	SecretId, Name                   string //nolint:revive,staticcheck // the service's spelling
-	VersionId, VersionStage          string //nolint:revive,staticcheck // the service's spelling
+	SecretId, Name                   string //nolint:staticcheck // the service's spelling
+	VersionId, VersionStage          string //nolint:staticcheck // the service's spelling
 	ClientRequestToken               string
 	SecretString                     *string
 	VersionStages                    []string
 	RotationToken                    string
-	MoveToVersionId                  string //nolint:revive,staticcheck // the service's spelling
-	RemoveFromVersionId              string //nolint:revive,staticcheck // the service's spelling
+	MoveToVersionId                  string //nolint:staticcheck // the service's spelling
+	RemoveFromVersionId              string //nolint:staticcheck // the service's spelling
 	IncludeDeprecated                bool
 	RecoveryWindowInDays, MaxResults int
 }

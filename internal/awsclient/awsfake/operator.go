@@ -46,8 +46,10 @@ func (s *Server) Move(name, label, version string) {
 	s.edit(name, func(sec *secret) { sec.move(label, version) })
 }
 
-// Delete marks a secret for deletion; Restore undoes that.
-func (s *Server) Delete(name string)  { s.edit(name, func(sec *secret) { sec.deleted = time.Now() }) }
+// Delete marks a secret for deletion.
+func (s *Server) Delete(name string) { s.edit(name, func(sec *secret) { sec.deleted = time.Now() }) }
+
+// Restore undoes Delete.
 func (s *Server) Restore(name string) { s.edit(name, func(sec *secret) { sec.deleted = time.Time{} }) }
 
 // Forget makes a secret as if it had never been.
@@ -57,8 +59,10 @@ func (s *Server) Forget(name string) {
 	delete(s.secrets, name)
 }
 
-// Own makes a secret that of another service, Replicate one of another region.
+// Own makes a secret that of another service.
 func (s *Server) Own(name, service string) { s.edit(name, func(sec *secret) { sec.owner = service }) }
+
+// Replicate makes a secret a replica of that in another region.
 func (s *Server) Replicate(name, primary string) {
 	s.edit(name, func(sec *secret) { sec.primary = primary })
 }
