@@ -9,6 +9,7 @@ import (
 // deletes nothing: of what was ours and is not the present value, each key is
 // reported. A rotation that is under way is given up.
 func (r *Rotator) Adopt(ctx context.Context) error {
+	defer r.events.flush(ctx)
 	for n := 1; ; n++ {
 		err := r.adopt(ctx)
 		if n == tries || !conflicted(err) {

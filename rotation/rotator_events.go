@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -39,8 +40,8 @@ const (
 	// RotationOrphan: a key of ours that never served and is not needed was
 	// found, and will be revoked.
 	RotationOrphan RotatorEventKind = "orphan"
-	// RotationStopped: the rotator found what it cannot explain. It does nothing
-	// until Adopt.
+	// RotationStopped: the rotator found what it cannot explain; Err says what.
+	// It does nothing until Adopt.
 	RotationStopped RotatorEventKind = "stopped"
 	// RotationAdopted: Adopt was called; the store's present key is the current
 	// one.
@@ -108,7 +109,12 @@ func (r *Rotator) tellDaily(st *state, e RotatorEvent) {
 
 // tellError reports a failed step, but not the same failure at every try.
 func (r *Rotator) tellError(err error) {
-	if err != nil && r.seen.fresh(err) {
-		r.tell(r.seen.known(), RotatorEvent{Kind: RotationError, Err: err})
+	if err == nil || !r.seen.fresh(err) {
+		return
 	}
+	kind := RotationError
+	if errors.Is(err, ErrStopped) {
+		kind = RotationStopped
+	}
+	r.tell(r.seen.known(), RotatorEvent{Kind: kind, Err: err})
 }

@@ -15,6 +15,7 @@ const tries = 10
 
 // ask records a request. change says what is to be changed, and may refuse.
 func (r *Rotator) ask(ctx context.Context, what string, change func(*state) error) (*turn, error) {
+	defer r.events.flush(ctx)
 	for n := 1; ; n++ {
 		t, err := r.load(ctx)
 		if err == nil {
@@ -151,6 +152,7 @@ func (r *Rotator) RevokeNow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer r.events.flush(ctx)
 	done := false
 	for n := 1; ; n++ {
 		_, done, err = t.execute(ctx)

@@ -189,7 +189,7 @@ func (t *turn) stop(ctx context.Context, why string) error {
 	err := t.commit(ctx, func(s *state) {
 		s.finish("stopped", why, t.now())
 		s.Phase, s.Stopped = PhaseStopped, why
-	}, RotatorEvent{Kind: RotationStopped, Why: why})
+	})
 	if err != nil {
 		return err
 	}
