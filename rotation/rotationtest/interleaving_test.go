@@ -131,7 +131,7 @@ func disturb(random *rand.Rand) func(*simCall) fault {
 		then := fault(func(c *simCall) error { return c.act(c.ctx) })
 		if draw(12) == 0 {
 			f := faults[draw(len(faults))]
-			if f.only == nil || f.only(c) {
+			if f.only == nil || f.only(c.op, c.changes) {
 				then = f.f
 			}
 		}

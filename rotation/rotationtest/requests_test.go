@@ -1,0 +1,105 @@
+package rotationtest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/rotation"
+)
+
+// request is something that an operator asks for, and how it ends.
+type request struct {
+	name string
+	// at is the phase in which they ask, having asked for a rotation; "": at once.
+	at  rotation.Phase
+	ask func(a *actor) error
+	// done reports whether it has come to its end, where before was current at
+	// the beginning.
+	done func(w *world, before *keyprovider.Key) bool
+	// outage: the readers' calls fail for a while.
+	outage bool
+}
+
+// rolledBack: the former key serves again, and the new one is gone.
+func rolledBack(w *world, before *keyprovider.Key) bool {
+	phase := w.phase()
+	return w.pointer().Equal(before) && len(w.live()) == 1 && (phase == rotation.PhaseFailed || phase == rotation.PhaseIdle)
+}
+
+// replaced: another key serves, and the former one is gone.
+func replaced(w *world, before *keyprovider.Key) bool {
+	return w.rotated(before)() && w.service.find(before.Info().ID) == nil
+}
+
+var requests = []request{
+	{name: "rollback while it is tested", at: rotation.PhaseTested, done: rolledBack,
+		ask: func(a *actor) error { return a.r.Rollback(a.ctx) }},
+	{name: "rollback while it drains", at: rotation.PhaseDraining, done: rolledBack,
+		ask: func(a *actor) error { return a.r.Rollback(a.ctx) }},
+	{name: "replace, then revoke", done: replaced,
+		ask: func(a *actor) error { return a.r.ReplaceThenRevoke(a.ctx) }},
+	{name: "replace, then revoke, while it drains", at: rotation.PhaseDraining, done: replaced,
+		ask: func(a *actor) error { return a.r.ReplaceThenRevoke(a.ctx) }},
+	{name: "revoke now", done: replaced, outage: true,
+		ask: func(a *actor) error { return a.r.RevokeNow(a.ctx) }},
+	{name: "revoke now, while it is staged", at: rotation.PhaseStaged, done: replaced, outage: true,
+		ask: func(a *actor) error { return a.r.RevokeNow(a.ctx) }},
+	{name: "revoke now, while it drains", at: rotation.PhaseDraining, done: replaced, outage: true,
+		ask: func(a *actor) error { return a.r.RevokeNow(a.ctx) }},
+}
+
+// schedule is one in which the request is made, with a plan from then on.
+func (q request) schedule(plan func(c *simCall) fault) func(w *world) {
+	return func(w *world) {
+		before := w.pointer()
+		a := w.rotator()
+		if q.at != "" {
+			w.ask(a)
+			if err := a.drive(func() bool { return w.phase() == q.at }); err != nil {
+				w.fail("the rotation does not come to %s: %v", q.at, err)
+			}
+		}
+		w.note("REQUEST: %s", q.name)
+		w.set(func() { w.outage, w.revokeNow = q.outage, q.outage })
+		a = w.rotator()
+		a.plan = plan
+		done := func() bool { return q.done(w, before) }
+		a = w.insist(a, q.name, q.ask)
+		if err := w.finish(a, done); err != nil {
+			w.fail("%s does not come to its end: %v", q.name, err)
+		}
+		w.flight.Wait()
+		// What was late may have begun something: let it end, however it does.
+		w.settle(w.rotator(), func() bool {
+			phase := w.phase()
+			return len(w.live()) == 1 && (phase == rotation.PhaseIdle || phase == rotation.PhaseFailed)
+		})
+		w.judge()
+	}
+}
+
+// TestFaultMatrixOfRequests: each fault at each call after an operator has asked
+// for a rollback or in an emergency.
+func TestFaultMatrixOfRequests(t *testing.T) {
+	s := &simulation{t: t, part: 3}
+	for _, q := range requests {
+		var calls []recorded
+		undisturbed := &simulation{t: t}
+		undisturbed.run(q.name, ours, q.schedule(func(c *simCall) fault {
+			calls = append(calls, recorded{c.op, c.changes})
+			return nil
+		}))
+		before := s.schedules
+		for n := range calls {
+			for _, f := range faults {
+				if f.only != nil && !f.only(calls[n].op, calls[n].changes) {
+					continue
+				}
+				s.run(fmt.Sprintf("%s: %s at call %d (%s)", q.name, f.name, n, calls[n].op), ours, q.schedule(at(n, f.f, f.only)))
+			}
+		}
+		t.Logf("%s: %d calls, %d schedules with one fault", q.name, len(calls), s.schedules-before)
+	}
+	t.Logf("%d schedules explored, %d things happened in them", s.schedules, s.calls)
+}
