@@ -44,21 +44,22 @@ func (s *Stored) Format(f fmt.State, _ rune) { io.WriteString(f, "vaultlogin.Sto
 func (a *Answer) Stored() (*Stored, error) {
 	var s Stored
 	if json.Unmarshal(a.Data, &s) != nil || s.Metadata.Version < 1 {
-		return nil, notKV2()
+		return nil, invalid("the answer is not one of KV version 2", nil)
 	}
 	return &s, nil
 }
 
-// Written takes an answer for one of KV version 2 to a write.
+// Written takes an answer for one of KV version 2 to a write. After another one
+// nobody knows what was written: its error is of class
+// keyprovider.ErrUnavailable.
 func (a *Answer) Written() (*VersionMetadata, error) {
 	var m VersionMetadata
 	if json.Unmarshal(a.Data, &m) != nil || m.Version < 1 {
-		return nil, notKV2()
+		return nil, &keyprovider.Error{Class: keyprovider.ErrUnavailable,
+			Err: keyprovider.Reason("the answer to the write is not one of KV version 2, and does not tell what was written", nil)}
 	}
 	return &m, nil
 }
-
-func notKV2() error { return invalid("the answer is not one of KV version 2", nil) }
 
 // Name names the version. The number alone would not do: a secret that is
 // deleted with its metadata and made anew begins at 1 again.
