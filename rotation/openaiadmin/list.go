@@ -21,7 +21,8 @@ const (
 )
 
 // List returns every key of the project, those of users, of other accounts and of
-// owners without access included.
+// owners without access included: all that OpenAI calls enabled, expired ones
+// too.
 //
 // Under Options.AccountPerRotation a key that is the only one of an account named
 // with AccountPrefix has the account's name, because OpenAI gives the first key

@@ -90,7 +90,7 @@ func (i *Issuer) Usage(ctx context.Context, id string, since time.Time) (int64, 
 			}
 			for _, bucket := range answer.Data {
 				for _, result := range bucket.Results {
-					if result.KeyID == id {
+					if result.KeyID == id || result.KeyID == "" { // asked for this key alone: what is not attributed is its
 						sum += max(0, result.Requests)
 					}
 				}

@@ -80,6 +80,14 @@ func TestUsageIsWhole(t *testing.T) {
 			})
 		})
 	}
+	inBubble(t, openaitest.AdminBehaviour{}, nil, func(t *testing.T, w *world) { // results that are not grouped as asked
+		w.Inject(openaitest.Fault{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Match: func(r *http.Request) bool {
+			return strings.HasSuffix(r.URL.Path, "/usage/images")
+		}, Body: `{"object":"page","data":[{"results":[{"api_key_id":null,"num_model_requests":2},{"api_key_id":"key_2","num_model_requests":5}]}],"has_more":false}`})
+		if n, err := w.issuer.Usage(t.Context(), "key_1", time.Now()); n != 2 || err != nil {
+			t.Errorf("got %d, %v; want the 2 that nobody else has", n, err)
+		}
+	})
 	inBubble(t, openaitest.AdminBehaviour{}, nil, func(t *testing.T, w *world) {
 		mayNot := w.newIssuer(t, w.MintAdmin(openaitest.AdminMintOptions{Scopes: []string{openaitest.ScopeManagementRead, openaitest.ScopeManagementWrite}}),
 			func(o *Options) { o.Origin, o.Base = "https://api.openai.com", direct{w.Server} })
