@@ -57,12 +57,22 @@
 //
 // # Telemetry
 //
-// Each attempt is a client span by OpenTelemetry's HTTP conventions, with the
-// version and the fingerprint of the key. It ends when the body has been read to
-// its end or closed, or when the context is done. Spans hold no header value but
-// the service's request id, no query and no error text. The counter
-// keybearer.transport.refusals counts refused keys by what became of the call.
-// Where no provider is set, none of this costs anything.
+// Each call of an operation of OpenAI's API (chat, responses, embeddings, images
+// and so on) is one client span by OpenTelemetry's conventions for generative AI,
+// "chat gpt-4o-mini", with the model, the parameters, the usage in tokens and the
+// version of the key that served. It lasts until the answer has been read to its
+// end, closed or given up, and encloses a replay. Below it, or alone for any other
+// call, is one client span by the conventions for HTTP for each attempt. Metrics
+// tell durations, times of streams and tokens. Request and answer are read as
+// they pass, in bounded memory, and never changed, delayed or kept; no prompt, no
+// completion and no header but the service's request id is recorded.
+//
+// An [Observer] is told the same of each call, and may refuse it: the place for
+// budgets, quotas, audits and access logs.
+//
+// The names, their bounds and the options are in docs/telemetry.md of the
+// repository. Where no SDK is set up and no Observer is given, none of this costs
+// more than two atomic loads.
 //
 // # Security
 //

@@ -19,7 +19,7 @@ var hidden = []attribute.Key{"gen_ai.provider.name", "server.address", "server.p
 func printMetrics(out io.Writer, data *metricdata.ResourceMetrics) {
 	fmt.Fprintln(out, "\nMETRICS")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	defer func() { _ = w.Flush() }() // as Fprintln above
+	defer func() { _ = w.Flush() }() // out is a terminal
 	for _, scope := range data.ScopeMetrics {
 		for _, m := range scope.Metrics {
 			name := m.Name

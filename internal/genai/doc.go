@@ -3,8 +3,9 @@
 //
 // Nothing is buffered. A scanner walks each JSON text in whatever pieces it comes
 // and picks out single values: a model's name, a limit, a count of tokens. It
-// holds at most one value of [MaxValue] bytes, so that a call costs under 2 KiB
-// however long its prompt or its answer is; a compressed answer costs gzip's
-// window besides, about 45 KiB. Of a prompt or a completion nothing is ever
-// taken.
+// holds at most one value of [MaxValue] bytes, so that a request and an answer
+// cost under 2 KiB each, however long the prompt or the answer is; a compressed
+// answer costs gzip's window besides, about 45 KiB. Of a prompt or a completion
+// nothing is ever taken; the head of a stream's last event, which [Body] keeps, ends
+// before what is new in it.
 package genai
