@@ -186,3 +186,16 @@ func (v *vault) conforming() *rotationtest.StorePlace {
 		},
 	}
 }
+
+// disableLatest disables the newest version of the main secret.
+func (v *vault) disableLatest() {
+	v.tb.Helper()
+	ctx := context.Background()
+	latest, err := v.admin.GetSecretVersion(ctx, &secretmanagerpb.GetSecretVersionRequest{Name: v.main + "/versions/latest"})
+	if err != nil {
+		v.tb.Fatal(err)
+	}
+	if _, err := v.admin.DisableSecretVersion(ctx, &secretmanagerpb.DisableSecretVersionRequest{Name: latest.Name}); err != nil {
+		v.tb.Fatal(err)
+	}
+}
