@@ -25,6 +25,7 @@ type service struct {
 	keys   *rotation.Source
 	client *openai.Client
 	out    *screen
+	seen   func(*keyprovider.Key)
 
 	answered, failed atomic.Int64
 }
@@ -33,12 +34,12 @@ type service struct {
 const callers = 3
 
 // newService is all that a service does. poll is for one that only polls.
-func newService(ctx context.Context, name string, srv *openaitest.Server, provider keyprovider.KeyProvider, poll time.Duration, out *screen) (*service, error) {
+func newService(ctx context.Context, name string, srv *openaitest.Server, provider keyprovider.KeyProvider, poll time.Duration, out *screen, seen func(*keyprovider.Key)) (*service, error) {
 	if poll > 0 {
 		provider = keyprovider.Func(provider.Fetch) // hides that it could watch
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	s := &service{name: name, out: out}
+	s := &service{name: name, out: out, seen: seen}
 	keys, err := rotation.NewSource(ctx, provider, &rotation.SourceOptions{PollInterval: poll, Logger: quiet, OnEvent: s.event})
 	if err != nil {
 		return nil, err
@@ -57,6 +58,9 @@ func newService(ctx context.Context, name string, srv *openaitest.Server, provid
 
 // event tells when the service takes up a key.
 func (s *service) event(e rotation.SourceEvent) {
+	if e.Kind == rotation.EventSwapped && s.seen != nil {
+		s.seen(e.Key)
+	}
 	if e.Kind == rotation.EventSwapped && e.PreviousKey != nil {
 		s.out.say(s.name, "takes up the key with the fingerprint %s", e.Key.Fingerprint())
 	}

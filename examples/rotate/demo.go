@@ -17,7 +17,7 @@ import (
 	"github.com/keybearer/keybearer/rotation/openaiadmin"
 )
 
-// demoOptions shorten the demonstration for a test, and let it meddle. The zero
+// demoOptions shorten the demonstration for a test, and let it look. The zero
 // value is what a person sees.
 type demoOptions struct {
 	spread  time.Duration // until OpenAI accepts a new key [1s]
@@ -25,7 +25,7 @@ type demoOptions struct {
 	quiet   time.Duration // [2s]
 	poll    time.Duration // of the service that does not watch [4s]
 
-	meddle func(ctx context.Context, w *world) error // before the sums
+	seen func(*keyprovider.Key) // is told of every key that serves
 }
 
 func (o *demoOptions) fill() {
@@ -117,9 +117,6 @@ func (w *world) play(ctx context.Context) error {
 	if err := w.both(ctx, a, b, a.rotator.ReplaceThenRevoke); err != nil {
 		return err
 	}
-	if w.opts.meddle != nil {
-		return w.opts.meddle(ctx, w)
-	}
 	return nil
 }
 
@@ -158,9 +155,11 @@ func (w *world) replica(ctx context.Context, name string) (*operator, func(), er
 		admin.Close()
 		return nil, nil, err
 	}
-	rotator, err := rotation.NewRotator(issuer, store, &rotation.RotatorOptions{
+	// OpenAI counts usage by the minute, which is too coarse for a rotation that
+	// takes seconds: so the Issuer is shown without that.
+	rotator, err := rotation.NewRotator(struct{ rotation.Issuer }{issuer}, store, &rotation.RotatorOptions{
 		Schedule: rotation.Every(time.Hour), Overlap: w.opts.overlap, EmergencyOverlap: w.opts.overlap / 2,
-		Quiet: w.opts.quiet, TestFor: 30 * time.Second, Lease: time.Second,
+		Quiet: w.opts.quiet, TestFor: 10 * time.Second, Lease: time.Second,
 		Holder: name[:7] + "-" + name[8:], Logger: quiet,
 		OnEvent: func(e rotation.RotatorEvent) {
 			w.score.event(e)
@@ -192,7 +191,7 @@ func (w *world) serve(ctx context.Context) (stop func(), err error) {
 			stop()
 			return nil, err
 		}
-		svc, err := newService(ctx, s.name, w.srv, provider, s.poll, w.out)
+		svc, err := newService(ctx, s.name, w.srv, provider, s.poll, w.out, w.opts.seen)
 		if err != nil {
 			stop()
 			return nil, err

@@ -15,7 +15,7 @@ import (
 const redraw = time.Second
 
 // drive runs the rotator, and shows what it waits for, until done says of the
-// state that it is enough or ctx ends, which is no error.
+// state that it is enough or ctx ends, which is no error. A nil done is never.
 func (o *operator) drive(ctx context.Context, done func(rotation.RotatorStatus) bool) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -38,12 +38,14 @@ func (o *operator) follow(ctx context.Context, done func(rotation.RotatorStatus)
 	for {
 		if now, err := o.rotator.Status(ctx); err == nil || errors.Is(err, rotation.ErrStopped) {
 			status = now // else the rotator's own events tell what is wrong
-			if done(status) {
+			if done != nil && done(status) {
 				return nil
 			}
 		}
 		for fresh := true; fresh; {
-			o.show(status)
+			if done == nil || !resting(status) {
+				o.show(status)
+			}
 			select {
 			case <-draw.C:
 			case <-read.C:
@@ -68,10 +70,13 @@ func (o *operator) show(s rotation.RotatorStatus) {
 	if s.Last.Phase != s.Phase {
 		why = "" // another replica is ahead of this one
 	}
-	if why == "" && s.Holder != "" {
+	if why == "" && s.Holder != "" && o.out.live { // no wait that is worth a line
 		why = s.Holder + " is at work"
 	}
-	if wait := time.Until(s.Last.Until); wait > 0 && s.Last.Phase == s.Phase {
+	if s.Phase == rotation.PhaseIdle && !s.Due.IsZero() && why != "" {
+		why = "the next rotation is due at " + at(s.Due)
+	}
+	if wait := time.Until(s.Last.Until); wait >= time.Second && s.Last.Phase == s.Phase {
 		left = short(wait) + " left"
 	}
 	o.out.show(phase, why, left)

@@ -33,13 +33,15 @@ var happened = map[rotation.RotatorEventKind]string{
 	rotation.RotationOrphan:     "was never used and is not needed: it will be revoked",
 	rotation.RotationStopped:    "STOPPED; nothing was deleted: look, then run adopt",
 	rotation.RotationAdopted:    "is taken for the current key",
-	rotation.RotationRequested:  "was asked for",
 	rotation.RotationExpiring:   "ends soon",
 	rotation.RotationError:      "could not take a step, and tries again",
 }
 
 // describe says what happened in a line.
 func describe(e rotation.RotatorEvent) string {
+	if e.Kind == rotation.RotationRequested { // what it carries is the rotation before
+		return "records what was asked for: " + e.Why
+	}
 	subject := "key " + e.KeyName
 	switch {
 	case e.KeyName == "" && e.KeyID != "":
@@ -50,6 +52,9 @@ func describe(e rotation.RotatorEvent) string {
 		subject = "rotation " + e.Rotation
 	case e.KeyName == "":
 		subject = "the rotation"
+	}
+	if e.Kind == rotation.RotationMinted {
+		subject += " (fingerprint " + e.Fingerprint + ")"
 	}
 	what, ok := happened[e.Kind]
 	if !ok {

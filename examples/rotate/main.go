@@ -56,7 +56,9 @@ func program(ctx context.Context, args []string, stdout, stderr io.Writer, termi
 
 func dispatch(ctx context.Context, args []string, stdout io.Writer, terminal bool) error {
 	if len(args) == 0 {
-		return demo(ctx, newScreen(stdout, terminal, sinceNow()), demoOptions{})
+		out := newScreen(stdout, terminal, sinceNow())
+		defer out.end()
+		return demo(ctx, out, demoOptions{})
 	}
 	s, err := parse(args)
 	if err != nil {
@@ -66,7 +68,9 @@ func dispatch(ctx context.Context, args []string, stdout io.Writer, terminal boo
 		fmt.Fprint(stdout, usage, s.flagHelp())
 		return nil
 	}
-	return live(ctx, newScreen(stdout, terminal, wallClock), s)
+	out := newScreen(stdout, terminal, wallClock)
+	defer out.end()
+	return live(ctx, out, s)
 }
 
 // isTerminal reports whether a person is looking.

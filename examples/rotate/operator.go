@@ -56,7 +56,7 @@ func (o *operator) run(ctx context.Context, listen string) error {
 		}
 		defer stop()
 	}
-	return o.drive(ctx, func(rotation.RotatorStatus) bool { return false })
+	return o.drive(ctx, nil)
 }
 
 // patience is how soon the next step must be due for once to wait for it.
@@ -126,8 +126,12 @@ func over(before, now rotation.RotatorStatus) bool {
 	if now.Stopped != "" {
 		return true
 	}
-	resting := now.Phase == rotation.PhaseIdle || now.Phase == rotation.PhaseFailed
-	return resting && now.Request == "" && !now.Emergency && lastOf(now) != lastOf(before)
+	return resting(now) && now.Request == "" && !now.Emergency && lastOf(now) != lastOf(before)
+}
+
+// resting reports whether no rotation is under way.
+func resting(s rotation.RotatorStatus) bool {
+	return s.Phase == rotation.PhaseIdle || s.Phase == rotation.PhaseFailed
 }
 
 // lastOf returns the rotation that ended last.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/keybearer/keybearer/keyprovider/vault"
 	"github.com/keybearer/keybearer/rotation"
+	"github.com/keybearer/keybearer/rotation/awsstore"
 	"github.com/keybearer/keybearer/rotation/filestore"
 	"github.com/keybearer/keybearer/rotation/gcpstore"
 	"github.com/keybearer/keybearer/rotation/vaultstore"
@@ -27,6 +28,8 @@ func openStore(ctx context.Context, uri, host string) (rotation.Store, io.Closer
 		return openFile(u, host)
 	case "vault":
 		return openVault(ctx, u)
+	case "awssm":
+		return openAWS(ctx, u)
 	case "gcpsm":
 		return openGCP(ctx, u)
 	}
@@ -67,6 +70,23 @@ func openVault(ctx context.Context, u *url.URL) (rotation.Store, io.Closer, erro
 		return nil, nil, wrongUsage("-store: auth takes kubernetes here; other ways to log in need vaultstore.New")
 	}
 	store, err := vaultstore.New(ctx, u.Host+u.Path, opts)
+	return opened(store, err)
+}
+
+// openAWS takes the name or the ARN of a secret: awssm://prod/openai,
+// awssm:arn:aws:secretsmanager:...
+func openAWS(ctx context.Context, u *url.URL) (rotation.Store, io.Closer, error) {
+	q, err := parameters(u, "field", "region", "profile", "endpoint")
+	if err != nil {
+		return nil, nil, err
+	}
+	name := u.Opaque
+	if name == "" {
+		name = u.Host + u.Path
+	}
+	store, err := awsstore.New(ctx, name, &awsstore.Options{
+		Field: q.Get("field"), Region: q.Get("region"), Profile: q.Get("profile"), Endpoint: q.Get("endpoint"),
+	})
 	return opened(store, err)
 }
 

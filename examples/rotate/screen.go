@@ -21,6 +21,7 @@ type screen struct {
 	mu    sync.Mutex
 	below string // what is drawn now
 	last  string // what a plain screen has said of the wait
+	ended bool
 }
 
 func newScreen(out io.Writer, live bool, stamp func() string) *screen {
@@ -51,6 +52,9 @@ func (s *screen) title(text string) { s.print("\n%s", text) }
 func (s *screen) print(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
 	s.erase()
 	fmt.Fprintf(s.out, format+"\n", args...)
 	s.draw()
@@ -61,6 +65,9 @@ func (s *screen) print(format string, args ...any) {
 func (s *screen) show(phase, why, left string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
 	if !s.live {
 		if text := phase + "\x00" + why; text != s.last && why != "" {
 			s.last = text
@@ -74,8 +81,11 @@ func (s *screen) show(phase, why, left string) {
 			line += " · " + part
 		}
 	}
+	if line = s.clip(line); line == s.below {
+		return
+	}
 	s.erase()
-	s.below = s.clip(line)
+	s.below = line
 	s.draw()
 }
 
@@ -85,6 +95,15 @@ func (s *screen) clear() {
 	defer s.mu.Unlock()
 	s.erase()
 	s.below, s.last = "", ""
+}
+
+// end keeps what comes later, such as an event that is still on its way, from
+// the output.
+func (s *screen) end() {
+	s.clear()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
 }
 
 func (s *screen) erase() {

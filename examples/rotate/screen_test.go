@@ -71,14 +71,15 @@ func TestEventLines(t *testing.T) {
 		event rotation.RotatorEvent
 		want  string
 	}{
-		{rotation.RotatorEvent{Kind: rotation.RotationMinted, KeyName: "keybearer/d/2/1", KeyID: "key_2"},
-			"key keybearer/d/2/1 is minted and staged, where no reader sees it"},
+		{rotation.RotatorEvent{Kind: rotation.RotationMinted, KeyName: "keybearer/d/2/1", KeyID: "key_2", Fingerprint: "0123"},
+			"key keybearer/d/2/1 (fingerprint 0123) is minted and staged, where no reader sees it"},
 		{rotation.RotatorEvent{Kind: rotation.RotationReported, KeyID: "key_0", Why: "somebody else made it"},
 			"key key_0 needs your attention; it is left alone: somebody else made it"},
 		{rotation.RotatorEvent{Kind: rotation.RotationVetoed, Fingerprint: "0123", Why: "used 5s ago"},
 			"the key with the fingerprint 0123 is not revoked yet: used 5s ago"},
 		{rotation.RotatorEvent{Kind: rotation.RotationFailed, Rotation: "d/3", Why: "refused", Err: errors.New("no")},
 			"rotation d/3 FAILED: refused: no"},
+		{rotation.RotatorEvent{Kind: rotation.RotationRequested, Rotation: "d/3", Why: "rollback"}, "records what was asked for: rollback"},
 		{rotation.RotatorEvent{Kind: "novel"}, "the rotation novel"},
 	}
 	for _, tc := range cases {

@@ -71,6 +71,9 @@ func rows(s rotation.RotatorStatus, now time.Time) [][2]string {
 // concern says why somebody should look, from the state document alone.
 func concern(s rotation.RotatorStatus, now time.Time) error {
 	var errs []error
+	if s.Stopped != "" {
+		errs = append(errs, fmt.Errorf("%w: look, then run adopt", rotation.ErrStopped))
+	}
 	if s.Failures > 0 {
 		errs = append(errs, fmt.Errorf("the last %d rotations failed", s.Failures))
 	}
