@@ -35,4 +35,15 @@
 // at once a minute at least: a laptop that slept or a virtual machine that was
 // paused finds its key expired within a minute of waking. A process that is
 // frozen between requests should call Refresh when it thaws.
+//
+// # Driving a rotation
+//
+// A [Rotator] makes the new keys: it mints one by an [Issuer], stages and tests
+// it in a [Store], makes it the current one, waits until the old one is idle, and
+// revokes that. What it knows stands in a state document in the store, every
+// change of which is a compare-and-set: it may be killed at any moment, and any
+// number of replicas may run it. A key is revoked only if the Rotator recorded
+// that it minted it, the issuer shows it under exactly the name that it was given,
+// in an account of ours, and the store names another key, which is known and
+// alive. What it cannot explain stops it, and what it did not mint it reports.
 package rotation

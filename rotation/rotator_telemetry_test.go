@@ -1,0 +1,111 @@
+package rotation_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/keybearer/keybearer/rotation"
+)
+
+// One span for a rotation, a child for each step, also of those that another
+// replica takes.
+func TestRotationSpans(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		spans := tracetest.NewSpanRecorder()
+		o := monthlyOptions
+		o.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+		r, other := w.rotator(&o), w.rotator(&o)
+		w.settle(r, rotation.PhaseIdle)
+		w.until(r, rotation.PhaseStaged)
+		w.until(other, rotation.PhaseRevoking)
+		w.settle(r, rotation.PhaseIdle)
+
+		id := w.status(r).Rotation
+		var root sdktrace.ReadOnlySpan
+		steps := map[string]bool{}
+		for _, s := range spans.Ended() {
+			attrs := attribute.NewSet(s.Attributes()...)
+			if v, _ := attrs.Value("keybearer.rotation.id"); v.AsString() != id {
+				continue
+			}
+			switch s.Name() {
+			case "keybearer.rotation":
+				root = s
+				if v, _ := attrs.Value("keybearer.rotation.outcome"); v.AsString() != "rotated" {
+					t.Errorf("the outcome is %q", v.AsString())
+				}
+			case "keybearer.rotation.step":
+				phase, _ := attrs.Value("keybearer.rotation.phase")
+				steps[phase.AsString()] = true
+			}
+		}
+		if root == nil {
+			t.Fatal("no span of the rotation")
+		}
+		for _, s := range spans.Ended() {
+			if s.Name() == "keybearer.rotation.step" && s.SpanContext().TraceID() == root.SpanContext().TraceID() &&
+				s.Parent().SpanID() != root.SpanContext().SpanID() {
+				t.Error("a step is no child of its rotation")
+			}
+		}
+		for _, phase := range []string{"staged", "tested", "promoting", "draining", "revoking"} {
+			if !steps[phase] {
+				t.Errorf("no step in %s: %v", phase, steps)
+			}
+		}
+	})
+}
+
+func TestRotationMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		reader := sdkmetric.NewManualReader()
+		o := monthlyOptions
+		o.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+		r := w.rotator(&o)
+		w.settle(r, rotation.PhaseIdle)
+		w.until(r, rotation.PhaseDraining)
+		w.settle(r, rotation.PhaseIdle)
+		time.Sleep(10 * day)
+
+		var data metricdata.ResourceMetrics
+		if err := reader.Collect(t.Context(), &data); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, scope := range data.ScopeMetrics {
+			for _, m := range scope.Metrics {
+				switch d := m.Data.(type) {
+				case metricdata.Gauge[float64]:
+					got[m.Name] = d.DataPoints[0].Value
+				case metricdata.Gauge[int64]:
+					got[m.Name] = float64(d.DataPoints[0].Value)
+				case metricdata.Sum[int64]:
+					got[m.Name] = float64(d.DataPoints[0].Value)
+				case metricdata.Histogram[float64]:
+					got[m.Name] = float64(len(d.DataPoints))
+				}
+			}
+		}
+		for name, want := range map[string]float64{
+			"keybearer.rotation.key.age":        (11 * day).Seconds(),
+			"keybearer.rotation.key.remaining":  (79 * day).Seconds(),
+			"keybearer.rotation.phase":          1,
+			"keybearer.rotation.healthy":        1,
+			"keybearer.rotation.outcomes":       2,
+			"keybearer.rotation.phase.duration": 7, // as many phases were passed
+		} {
+			if v, ok := got[name]; !ok || v < want*0.99 || v > want*1.01 {
+				t.Errorf("%s is %v, want %v", name, v, want)
+			}
+		}
+	})
+}
