@@ -6,6 +6,6 @@
 // holds at most one value of [MaxValue] bytes, so that a request and an answer
 // cost under 2 KiB each, however long the prompt or the answer is; a compressed
 // answer costs gzip's window besides, about 45 KiB. Of a prompt or a completion
-// nothing is ever taken; the head of a stream's last event, which [Body] keeps, ends
-// before what is new in it.
+// nothing is ever taken over; the head of a stream's last event, 320 bytes at
+// most, is kept until the next has been compared with it.
 package genai
