@@ -194,3 +194,15 @@ func peek(r *http.Request) string {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return string(body)
 }
+
+// serial lets one request through at a time: moto answers some that come while
+// others write with an error of Python's.
+func (p *proxy) serial() {
+	var turn sync.Mutex
+	behind := p.behind
+	p.behind = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		turn.Lock()
+		defer turn.Unlock()
+		behind.ServeHTTP(w, r)
+	})
+}

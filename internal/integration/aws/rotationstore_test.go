@@ -25,6 +25,7 @@ func TestStoreConformance(t *testing.T) {
 func newStorePlace(tb testing.TB) *rotationtest.StorePlace {
 	endpoint := sharedMoto(tb)
 	s, front := newStore(tb, endpoint), newProxy(tb, endpoint)
+	front.serial()
 	s.create(nil, nil)
 	open := func() rotation.Store { return s.open(front.URL, awsstore.Options{}) }
 	return &rotationtest.StorePlace{
