@@ -1,0 +1,404 @@
+package rotationtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keybearer/keybearer/internal/openaitest"
+	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/keyprovider/file"
+	"github.com/keybearer/keybearer/rotation"
+	"github.com/keybearer/keybearer/rotation/filestore"
+	"github.com/keybearer/keybearer/rotation/openaiadmin"
+	"github.com/keybearer/keybearer/transport"
+)
+
+const (
+	soakSeed      = 20261123
+	soakRotations = 200
+	soakReplicas  = 2
+	soakConsumers = 4
+	soakInterval  = 20 * time.Minute
+	soakOverlap   = 6 * time.Minute
+	soakPoll      = 30 * time.Second // of the consumers
+)
+
+// soak is a file store, the fake OpenAI, replicas of a rotator that fail and
+// crash, and applications that call all the time, in virtual time.
+type soak struct {
+	t       *testing.T
+	server  *openaitest.Server
+	account string
+	admin   transport.KeySource
+	path    string
+
+	mu     sync.Mutex
+	random *rand.Rand
+	calm   bool // no faults any more
+
+	calls, failed, faults, crashes atomic.Int64
+}
+
+// draw returns true once in n times, while there are faults.
+func (s *soak) draw(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hit := !s.calm && s.random.IntN(n) == 0
+	if hit {
+		s.faults.Add(1)
+	}
+	return hit
+}
+
+func (s *soak) between(a, b time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return a + time.Duration(s.random.Int64N(int64(b-a)))
+}
+
+// soakNetwork answers from the fake. Requests of the Admin API get lost, on the
+// way there or back, or meet an overloaded server.
+type soakNetwork struct {
+	s      *soak
+	faulty bool
+}
+
+func (n soakNetwork) RoundTrip(req *http.Request) (*http.Response, error) {
+	if n.faulty && n.s.draw(40) {
+		return nil, io.ErrUnexpectedEOF
+	}
+	served := req.Clone(req.Context())
+	served.RequestURI = req.URL.RequestURI()
+	if served.Body == nil {
+		served.Body = http.NoBody
+	}
+	w := httptest.NewRecorder()
+	if n.faulty && n.s.draw(40) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	} else {
+		n.s.server.Handler().ServeHTTP(w, served)
+	}
+	if req.Body != nil {
+		req.Body.Close()
+	}
+	if n.faulty && n.s.draw(40) {
+		return nil, io.ErrUnexpectedEOF
+	}
+	resp := w.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+// soakStore is the file store of one process, which fails, loses answers, is
+// slow, and crashes.
+type soakStore struct {
+	rotation.Store
+	s     *soak
+	crash context.CancelFunc
+	dead  context.Context
+}
+
+// change does f, which changes something, with what may happen to it.
+func (d soakStore) change(f func() error) error {
+	switch {
+	case d.dead.Err() != nil:
+		return errCrashed
+	case d.s.draw(50):
+		return unavailable(nil)
+	case d.s.draw(200):
+		d.die()
+		return errCrashed
+	case d.s.draw(200):
+		time.Sleep(d.s.between(time.Second, time.Minute)) // it may land when nobody waits any more
+	}
+	err := f()
+	switch {
+	case d.s.draw(200):
+		d.die()
+		return errCrashed
+	case err == nil && d.s.draw(50):
+		return because("soak", keyprovider.ErrUnavailable, "the answer was lost")
+	}
+	return err
+}
+
+func (d soakStore) die() {
+	d.s.crashes.Add(1)
+	d.crash()
+}
+
+func (d soakStore) Stage(ctx context.Context, k *keyprovider.Key) error {
+	return d.change(func() error { return d.Store.Stage(context.WithoutCancel(ctx), k) })
+}
+
+func (d soakStore) Unstage(ctx context.Context, fingerprint string) error {
+	return d.change(func() error { return d.Store.Unstage(context.WithoutCancel(ctx), fingerprint) })
+}
+
+func (d soakStore) Promote(ctx context.Context, k *keyprovider.Key, from rotation.Revision) error {
+	return d.change(func() error { return d.Store.Promote(context.WithoutCancel(ctx), k, from) })
+}
+
+func (d soakStore) SetState(ctx context.Context, doc []byte, from rotation.Revision) (r rotation.Revision, err error) {
+	err = d.change(func() (err error) {
+		r, err = d.Store.SetState(context.WithoutCancel(ctx), doc, from)
+		return err
+	})
+	return r, err
+}
+
+// rotator makes a replica.
+func (s *soak) rotator(ctx context.Context, crash context.CancelFunc) *rotation.Rotator {
+	store, err := filestore.New(s.path, &filestore.Options{Host: "soak"})
+	if err != nil {
+		s.t.Error(err)
+		return nil
+	}
+	issuer, err := openaiadmin.New(s.admin, &openaiadmin.Options{
+		Project: "proj_keybearer", ServiceAccount: s.account, Scopes: []string{openaitest.ScopeModelRequest},
+		Base: soakNetwork{s, true}, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		s.t.Error(err)
+		return nil
+	}
+	r, err := rotation.NewRotator(issuer, soakStore{store, s, crash, ctx}, &rotation.RotatorOptions{
+		Schedule: rotation.Every(soakInterval), Lifetime: 90 * 24 * time.Hour, Overlap: soakOverlap, Quiet: 2 * time.Minute,
+		TestFor: 5 * time.Minute, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		s.t.Error(err)
+	}
+	return r
+}
+
+// replica runs rotators one after the other, each until it crashes.
+func (s *soak) replica(ctx context.Context) {
+	for ctx.Err() == nil {
+		life, crash := context.WithCancel(ctx)
+		if err := s.rotator(life, crash).Run(life); err != nil {
+			s.t.Errorf("Run: %v", err)
+		}
+		crash()
+		select {
+		case <-time.After(s.between(time.Second, 2*time.Minute)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// consumer calls all the time. A plain one has no transport of ours that would
+// replay a call that is refused.
+func (s *soak) consumer(ctx context.Context, plain bool) {
+	provider, err := file.New(s.path, &file.Options{DisableWatch: true, PollInterval: soakPoll})
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	keys, err := rotation.NewSource(ctx, provider, &rotation.SourceOptions{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer keys.Close()
+	bearer, err := transport.New(keys, &transport.Options{Base: soakNetwork{s, false}})
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	for ctx.Err() == nil {
+		req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, "https://api.openai.com/v1/embeddings",
+			strings.NewReader(`{"model":"text-embedding-3-small","input":"soak"}`))
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		var rt http.RoundTripper = bearer
+		if plain {
+			k, err := keys.Key(ctx)
+			if err != nil {
+				s.t.Error(err)
+				return
+			}
+			req.Header.Set("Authorization", "Bearer "+k.Reveal())
+			rt = soakNetwork{s, false}
+		}
+		s.call(rt, req)
+		select {
+		case <-time.After(s.between(time.Second, time.Minute)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *soak) call(rt http.RoundTripper, req *http.Request) {
+	s.calls.Add(1)
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		s.failed.Add(1)
+		s.t.Errorf("a call failed: %v", err)
+		return
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		if s.failed.Add(1) < 4 {
+			s.t.Errorf("a call failed: %d %.300s", resp.StatusCode, body)
+		}
+	}
+}
+
+// current is the key in the file.
+func (s *soak) current() openaitest.Key {
+	data, err := os.ReadFile(s.path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	k, err := keyprovider.ParseKey(data, "", keyprovider.Info{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	known, ok := s.server.Key(k.Reveal())
+	if !ok {
+		s.t.Fatal("the file holds a key that was never made")
+	}
+	return known
+}
+
+// alive returns the keys that the service lets in, by whether they are of our
+// account.
+func (s *soak) alive() (ours, others []openaitest.Key) {
+	for _, k := range s.server.Keys() {
+		switch {
+		case k.Admin || !k.RevokedAt.IsZero():
+		case k.ServiceAccountID == s.account && strings.HasPrefix(k.Name, "keybearer/") && k.Name != soakDecoy:
+			ours = append(ours, k)
+		default:
+			others = append(others, k)
+		}
+	}
+	return ours, others
+}
+
+// soakDecoy is a key of our account that another rotator made.
+const soakDecoy = "keybearer/deadbeef-00ff00/9/1"
+
+// TestSoak: 200 rotations under load, with random faults: no call fails, and no
+// key is left behind.
+func TestSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a soak")
+	}
+	rotations := soakRotations / stride
+	path := filepath.Join(t.TempDir(), "openai")
+	t.Logf("seed %d", soakSeed)
+	synctest.Test(t, func(t *testing.T) {
+		s := &soak{t: t, path: path, random: rand.New(rand.NewPCG(soakSeed, 0))}
+		s.server = openaitest.NewUnstarted(&openaitest.Options{Admin: openaitest.AdminBehaviour{NewKeyDelay: 20 * time.Second}})
+		defer s.server.Close()
+		s.account = s.server.AddAccount("soak")
+		admin, err := keyprovider.NewKey(s.server.MintAdmin(openaitest.AdminMintOptions{}), keyprovider.Info{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.admin = soakAdmin{admin}
+		s.server.Mint(openaitest.MintOptions{Name: "somebody's"})
+		s.server.Mint(openaitest.MintOptions{Name: soakDecoy, ServiceAccountID: s.account})
+		first := s.server.Mint(openaitest.MintOptions{Name: "made by hand"})
+		if err := os.WriteFile(path, []byte(first+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, others := s.alive()
+		s.run(rotations)
+		s.settle(len(others))
+		t.Logf("%d calls, %d failed; %d faults, %d crashes", s.calls.Load(), s.failed.Load(), s.faults.Load(), s.crashes.Load())
+	})
+}
+
+// run lets everything run until the key has been replaced so many times.
+func (s *soak) run(rotations int) {
+	ctx, stop := context.WithCancel(s.t.Context())
+	var running sync.WaitGroup
+	for i := range soakConsumers {
+		running.Go(func() { s.consumer(ctx, i%2 == 0) })
+	}
+	for range soakReplicas {
+		running.Go(func() { s.replica(ctx) })
+	}
+	began, replaced, last := time.Now(), 0, s.current().ID
+	for replaced < rotations {
+		time.Sleep(time.Minute)
+		if id := s.current().ID; id != last {
+			replaced, last = replaced+1, id
+		}
+		if time.Since(began) > time.Duration(rotations)*4*soakInterval {
+			s.t.Errorf("%d rotations in %v", replaced, time.Since(began))
+			break
+		}
+	}
+	s.t.Logf("%d rotations in %v of virtual time", replaced, time.Since(began).Round(time.Minute))
+	stop()
+	running.Wait()
+	time.Sleep(time.Hour) // what is under way lands
+}
+
+// settle lets a rotator finish without faults, and looks at what is left.
+func (s *soak) settle(others int) {
+	s.mu.Lock()
+	s.calm = true
+	s.mu.Unlock()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	r := s.rotator(ctx, cancel)
+	for range 500 {
+		p, err := r.Step(ctx)
+		if err != nil && !errors.Is(err, keyprovider.ErrUnavailable) {
+			s.t.Fatal(err)
+		}
+		status, err := r.Status(ctx)
+		if err == nil && p.Phase == rotation.PhaseIdle && p.Waiting() && len(status.Orphans) == 0 {
+			break
+		}
+		time.Sleep(max(time.Second, time.Until(p.Until)))
+	}
+	ours, rest := s.alive()
+	if len(ours) != 1 || ours[0].ID != s.current().ID {
+		s.t.Errorf("%d keys of ours are left: %s; the file has %s", len(ours), names(ours), s.current().ID)
+	}
+	if len(rest) != others {
+		s.t.Errorf("%d keys of others are left, want %d", len(rest), others)
+	}
+	if err := r.Health(); err != nil {
+		s.t.Errorf("Health: %v", err)
+	}
+}
+
+func names(keys []openaitest.Key) string {
+	var list []string
+	for _, k := range keys {
+		list = append(list, fmt.Sprintf("%s %s used %v", k.ID, k.Name, k.LastUsedAt.Format(time.RFC3339)))
+	}
+	return strings.Join(list, ", ")
+}
+
+// soakAdmin is the source of the admin key.
+type soakAdmin struct{ k *keyprovider.Key }
+
+func (s soakAdmin) Key(context.Context) (*keyprovider.Key, error) { return s.k, nil }
+func (s soakAdmin) Reject(context.Context, *keyprovider.Key) (*keyprovider.Key, error) {
+	return nil, keyprovider.ErrNoReplacement
+}
