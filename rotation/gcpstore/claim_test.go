@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/grpc/codes"
 
 	"github.com/keybearer/keybearer/keyprovider"
@@ -158,6 +159,17 @@ func TestClaimReleased(t *testing.T) {
 		}
 		if got := w.claimText(); got != "another's" {
 			t.Errorf("the claim of another is %q", got)
+		}
+	})
+}
+
+func FuzzClaim(f *testing.F) {
+	f.Add(`{"from":7,"by":"x","seconds":20}`, int64(7))
+	f.Add(`{"from":-1,"seconds":9223372036854775807}`, int64(-1))
+	f.Fuzz(func(t *testing.T, text string, from int64) {
+		c := claimOf(&secretmanagerpb.Secret{Annotations: map[string]string{claimKey: text}})
+		if d := c.patience(from); d < 0 || d > maxClaim || d > 0 && c.From != from {
+			t.Errorf("%q keeps others off for %v", text, d)
 		}
 	})
 }

@@ -59,6 +59,9 @@
 //
 // # What is kept
 //
+// Members of the stored JSON object other than the key and its description, such
+// as a base URL, are carried over from the current version to the next.
+//
 // Versions of the main secret are never disabled or destroyed: the last 16 are
 // where a rollback looks. Remove old ones by hand, or with a delay by
 // version_destroy_ttl, and never the newest, which would leave readers of the

@@ -3,9 +3,11 @@ package gcpstore
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/googleapis/gax-go/v2"
@@ -104,6 +106,9 @@ func (o *Options) complete(secret gcpclient.Secret) {
 func (o *Options) check(secret gcpclient.Secret) error {
 	if keyshape.Looks(o.Field) {
 		return invalid("Field looks like a key: it takes the name of the field that holds the key")
+	}
+	if slices.Contains(described, o.Field) || !utf8.ValidString(o.Field) {
+		return invalid("Field is the name of a field that describes the key, or no text: choose another")
 	}
 	if o.Alias != "" && !isAlias(secret, o.Alias) {
 		return invalid("Alias is not the name of a version alias: letters, digits, - and _, the first a letter, at most 63, and not NEW")

@@ -12,20 +12,20 @@ import (
 // Promote implements rotation.Store. See the package's documentation for what
 // its compare-and-set can and cannot do where readers take the latest version.
 func (s *Store) Promote(ctx context.Context, k *keyprovider.Key, from rotation.Revision) error {
-	data, err := s.encode(k)
+	value, err := s.encode(k)
 	if err != nil {
 		return err
 	}
 	if s.opts.Alias != "" {
-		return s.promoteAlias(ctx, k, data, from)
+		return s.promoteAlias(ctx, k, value, from)
 	}
-	return s.promoteLatest(ctx, data, from)
+	return s.promoteLatest(ctx, value, from)
 }
 
 // promoteAlias adds a version and moves the alias there. A version of an attempt
 // before, which got no further, is used again if it is the newest still; older
 // ones are not, so that no revision ever returns.
-func (s *Store) promoteAlias(ctx context.Context, k *keyprovider.Key, data []byte, from rotation.Revision) error {
+func (s *Store) promoteAlias(ctx context.Context, k *keyprovider.Key, value []byte, from rotation.Revision) error {
 	var number int64
 	return s.change(ctx, s.main, aliases, func(secret *secretmanagerpb.Secret) error {
 		v, err := s.aliased(ctx, secret)
@@ -36,7 +36,7 @@ func (s *Store) promoteAlias(ctx context.Context, k *keyprovider.Key, data []byt
 			return s.conflict("the alias names another version", nil)
 		}
 		if number == 0 {
-			if number, err = s.added(ctx, k, data, v); err != nil {
+			if number, err = s.added(ctx, k, value, v); err != nil {
 				return err
 			}
 		}
@@ -50,7 +50,7 @@ func (s *Store) promoteAlias(ctx context.Context, k *keyprovider.Key, data []byt
 
 // added returns the number of a version that holds the key and is not the
 // current one.
-func (s *Store) added(ctx context.Context, k *keyprovider.Key, data []byte, current version) (int64, error) {
+func (s *Store) added(ctx context.Context, k *keyprovider.Key, value []byte, current version) (int64, error) {
 	newest, f := s.newest(ctx, s.main)
 	if f != nil {
 		return 0, s.report(f)
@@ -58,7 +58,11 @@ func (s *Store) added(ctx context.Context, k *keyprovider.Key, data []byte, curr
 	if newest.number != current.number && s.holds(newest, k) {
 		return newest.number, nil
 	}
-	number, f := s.add(ctx, s.main, data, newest.number)
+	value, err := s.over(current.data, value)
+	if err != nil {
+		return 0, err
+	}
+	number, f := s.add(ctx, s.main, value, newest.number)
 	if f != nil {
 		return 0, s.report(f)
 	}
@@ -69,7 +73,7 @@ func (s *Store) added(ctx context.Context, k *keyprovider.Key, data []byte, curr
 // condition for that. Other Stores are kept off by a claim. Anybody else who
 // adds a version between our last look and our call is noticed by our version's
 // number, and is given the last word.
-func (s *Store) promoteLatest(ctx context.Context, data []byte, from rotation.Revision) error {
+func (s *Store) promoteLatest(ctx context.Context, value []byte, from rotation.Revision) error {
 	claimed, err := s.claim(ctx, from)
 	if err != nil {
 		return err
@@ -84,7 +88,12 @@ func (s *Store) promoteLatest(ctx context.Context, data []byte, from rotation.Re
 	case next.exists():
 		return s.conflict("somebody has added a version meanwhile", nil)
 	}
-	number, f := s.add(bounded, s.main, data, claimed.before.number)
+	value, err = s.over(claimed.before.data, value)
+	if err != nil {
+		s.release(ctx, claimed)
+		return err
+	}
+	number, f := s.add(bounded, s.main, value, claimed.before.number)
 	switch {
 	case f != nil && f.Lost():
 		return s.report(f) // it may come yet: the claim stands
@@ -94,5 +103,5 @@ func (s *Store) promoteLatest(ctx context.Context, data []byte, from rotation.Re
 	case number == claimed.before.number+1:
 		return nil
 	}
-	return s.giveWay(ctx, data, number)
+	return s.giveWay(ctx, value, number)
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/keybearer/keybearer/internal/gcpclient"
 	"github.com/keybearer/keybearer/internal/keyshape"
-	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/rotation"
 )
 
@@ -104,21 +103,3 @@ func (s *Store) MinOverlap() time.Duration { return s.opts.MinOverlap }
 // Close closes the client that the Store has made, not that of Options. Every
 // method then answers keyprovider.ErrUnavailable. Closing again does nothing.
 func (s *Store) Close() error { return s.client.Close() }
-
-// encode returns the form in which a key is stored.
-func (s *Store) encode(k *keyprovider.Key) ([]byte, error) {
-	if k.Fingerprint() == "" {
-		return nil, s.problem(keyprovider.ErrInvalid, "there is no key to store")
-	}
-	data, err := rotation.EncodeValue(k, s.opts.Field)
-	if err != nil {
-		return nil, s.named(err)
-	}
-	if len(data) > maxPayload {
-		return nil, s.problem(keyprovider.ErrInvalid, "the key and its description have more than the 64 KiB that a version holds")
-	}
-	return data, nil
-}
-
-// maxPayload is the size, in bytes, that a version may have.
-const maxPayload = 64 << 10

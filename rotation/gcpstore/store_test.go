@@ -37,6 +37,8 @@ func TestNew(t *testing.T) {
 		{"the key", canary, nil, "looks like a key"},
 		{"the key as a secret's name", "projects/p/secrets/" + canary, nil, "looks like a key"},
 		{"the key as a field", mainName, &Options{Field: canary}, "Field looks like a key"},
+		{"the description as a field", mainName, &Options{Field: "key_id"}, "Field is the name of a field that describes"},
+		{"a field that is no text", mainName, &Options{Field: "\xff"}, "or no text"},
 		{"the key as an alias", mainName, &Options{Alias: canary}, "Alias is not"},
 		{"the key as the second secret", mainName, &Options{Pending: canary}, "Pending is not"},
 		{"a number as an alias", mainName, &Options{Alias: "7"}, "Alias is not"},
