@@ -12,12 +12,18 @@ import (
 	"github.com/keybearer/keybearer/rotation"
 )
 
+// faultOptions let a rotation be over in few steps, for there are many.
+var faultOptions = rotation.RotatorOptions{
+	Schedule: rotation.Every(2*day, 0), Overlap: time.Hour, TestFor: 30 * time.Second,
+	Logger: slog.New(slog.DiscardHandler),
+}
+
 // gated returns a replica that drives through a gate.
 func (w *world) gated(g *gate, timeout time.Duration) *rotation.Rotator {
 	w.Helper()
-	r, err := rotation.NewRotator(gatedIssuer{g}, gatedStore{g}, &rotation.RotatorOptions{
-		Schedule: rotation.Every(30*day, 0), Logger: slog.New(slog.DiscardHandler), CallTimeout: timeout, TestFor: time.Minute,
-	})
+	o := faultOptions
+	o.CallTimeout = timeout
+	r, err := rotation.NewRotator(gatedIssuer{g}, gatedStore{g}, &o)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -45,7 +51,7 @@ func (w *world) serves(when string) {
 // must hold: one key of ours is alive, and it is the one that readers have.
 func (w *world) finish(when string) {
 	w.Helper()
-	r := w.rotator(&rotation.RotatorOptions{Schedule: rotation.Every(30*day, 0), TestFor: time.Minute})
+	r := w.rotator(&faultOptions)
 	w.drive(r, func(p rotation.Progress) bool {
 		w.serves(when)
 		return p.Phase == rotation.PhaseIdle && p.Did == "" && p.Waiting()
@@ -70,11 +76,11 @@ var scenarios = []struct {
 	calls int // at least
 	begin func(t *testing.T) *world
 }{
-	{"rotate", 80, rotated},
+	{"rotate", 45, rotated},
 	{"first rotation", 20, newWorld},
 	{"rollback", 40, func(t *testing.T) *world {
 		w := rotated(t)
-		r := w.rotator(&rotation.RotatorOptions{Schedule: rotation.Every(30*day, 0)})
+		r := w.rotator(&faultOptions)
 		w.until(r, rotation.PhaseDraining)
 		if err := r.Rollback(t.Context()); err != nil {
 			t.Fatal(err)
@@ -83,7 +89,7 @@ var scenarios = []struct {
 	}},
 	{"given up", 20, func(t *testing.T) *world {
 		w := rotated(t)
-		r := w.rotator(&rotation.RotatorOptions{Schedule: rotation.Every(30*day, 0)})
+		r := w.rotator(&faultOptions)
 		w.until(r, rotation.PhaseTested)
 		if err := r.Rollback(t.Context()); err != nil {
 			t.Fatal(err)
@@ -92,7 +98,7 @@ var scenarios = []struct {
 	}},
 	{"bad key", 40, func(t *testing.T) *world {
 		w := rotated(t)
-		r := w.rotator(&rotation.RotatorOptions{Schedule: rotation.Every(30*day, 0)})
+		r := w.rotator(&faultOptions)
 		w.until(r, rotation.PhaseStaged)
 		keys := w.service.Keys()
 		w.service.Disable(keys[len(keys)-1].ID)
@@ -100,7 +106,7 @@ var scenarios = []struct {
 	}},
 	{"emergency", 45, func(t *testing.T) *world {
 		w := newWorld(t)
-		r := w.rotator(&rotation.RotatorOptions{Schedule: rotation.Every(30*day, 0)})
+		r := w.rotator(&faultOptions)
 		w.settle(r, rotation.PhaseIdle)
 		if err := r.ReplaceThenRevoke(w.Context()); err != nil {
 			t.Fatal(err)
@@ -113,7 +119,7 @@ var scenarios = []struct {
 // the first one serves.
 func rotated(t *testing.T) *world {
 	w := newWorld(t)
-	r := w.rotator(&rotation.RotatorOptions{Schedule: rotation.Every(30*day, 0)})
+	r := w.rotator(&faultOptions)
 	w.settle(r, rotation.PhaseIdle)
 	if err := r.Rotate(w.Context()); err != nil {
 		w.Fatal(err)
@@ -188,7 +194,7 @@ func TestEveryCallComesLate(t *testing.T) {
 
 func comesLate(t *testing.T, w *world, at int, phase rotation.Phase, timeout time.Duration) (over bool) {
 	g := newGate(w, at, "pause")
-	late, other := w.gated(g, timeout), w.rotator(&rotation.RotatorOptions{Schedule: rotation.Every(30*day, 0), TestFor: time.Minute})
+	late, other := w.gated(g, timeout), w.rotator(&faultOptions)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -160,59 +160,59 @@ func (opts *RotatorOptions) resolve(store Store) (o RotatorOptions, longest time
 }
 
 // resolveSchedule fills in the schedule and the lifetime that follows from it.
-func (o *RotatorOptions) resolveSchedule() (time.Duration, error) {
-	if o.Schedule == nil {
-		o.Schedule = Every(defaultSchedule)
+func (opts *RotatorOptions) resolveSchedule() (time.Duration, error) {
+	if opts.Schedule == nil {
+		opts.Schedule = Every(defaultSchedule)
 	}
-	if o.Lifetime < 0 {
+	if opts.Lifetime < 0 {
 		return 0, refused("Lifetime is negative")
 	}
 	fallback := defaultKeyLifetime
-	if b, ok := o.Schedule.(byExpiry); ok {
+	if b, ok := opts.Schedule.(byExpiry); ok {
 		if b.before <= 0 {
 			return 0, refused("ByExpiry needs a time before the end that is more than zero")
 		}
 		fallback = b.before * intervals / (intervals - 1)
 	}
-	if e, ok := o.Schedule.(every); ok && e.interval <= 0 {
+	if e, ok := opts.Schedule.(every); ok && e.interval <= 0 {
 		return 0, refused("Every needs an interval of more than zero")
 	}
-	longest := interval(o.Schedule, o.Lifetime, fallback, o.now())
-	if o.Lifetime == 0 {
-		o.Lifetime = fallback
-		if _, ok := o.Schedule.(byExpiry); !ok && longest > 0 {
-			o.Lifetime = intervals * longest
+	longest := interval(opts.Schedule, opts.Lifetime, fallback, opts.now())
+	if opts.Lifetime == 0 {
+		opts.Lifetime = fallback
+		if _, ok := opts.Schedule.(byExpiry); !ok && longest > 0 {
+			opts.Lifetime = intervals * longest
 		}
 	}
 	switch {
-	case o.Lifetime > maxLifetime:
+	case opts.Lifetime > maxLifetime:
 		return 0, refused("Lifetime is more than ten years: a key should not outlive the one who made it")
 	case longest < 0:
 		return 0, refused("ByExpiry rotates sooner than keys live: its time is more than Lifetime")
-	case o.Lifetime < intervals*longest:
+	case opts.Lifetime < intervals*longest:
 		return 0, refused(fmt.Sprintf("Lifetime is %s, less than three times the %s between two rotations: a rotator that fails would soon be an outage; lengthen Lifetime or rotate more often",
-			o.Lifetime, longest))
-	case o.Lifetime < time.Second:
+			opts.Lifetime, longest))
+	case opts.Lifetime < time.Second:
 		return 0, refused("Lifetime is less than a second")
 	case longest == 0: // no rhythm: judge the rest by the lifetime
-		longest = o.Lifetime / intervals
+		longest = opts.Lifetime / intervals
 	}
 	return longest, nil
 }
 
 // check says what is wrong with the options once they are resolved.
-func (o *RotatorOptions) check(longest time.Duration) error {
+func (opts *RotatorOptions) check(longest time.Duration) error {
 	switch {
-	case o.Overlap >= longest:
+	case opts.Overlap >= longest:
 		return refused(fmt.Sprintf("Overlap is %s (the store may ask for that), not less than the %s between two rotations: rotate less often",
-			o.Overlap, longest))
-	case o.Lease > maxLease:
+			opts.Overlap, longest))
+	case opts.Lease > maxLease:
 		return refused("Lease is more than an hour")
-	case o.Lease == 0 || o.CallTimeout == 0 || o.TestFor == 0:
+	case opts.Lease == 0 || opts.CallTimeout == 0 || opts.TestFor == 0:
 		return refused("Lease, CallTimeout and TestFor cannot be negative")
-	case len(o.Holder) > 128 || !plain(o.Holder):
+	case len(opts.Holder) > 128 || !plain(opts.Holder):
 		return refused("Holder is not at most 128 characters of visible ASCII")
-	case len(o.Domain) > 256:
+	case len(opts.Domain) > 256:
 		return refused("Domain has more than 256 characters")
 	}
 	return nil
