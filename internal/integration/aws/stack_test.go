@@ -28,6 +28,7 @@ type stack struct {
 	source   *rotation.Source
 	client   *openai.Client
 	official official.Client
+	gap      time.Duration // between the calls of a caller
 
 	stop          context.CancelFunc
 	calling       sync.WaitGroup
@@ -78,6 +79,9 @@ func (s *stack) load(n int) {
 				s.laps[caller]++
 				s.lap.L.Unlock()
 				s.lap.Broadcast()
+				if s.gap > 0 {
+					time.Sleep(s.gap) // what the load is, no synchronisation
+				}
 			}
 		})
 	}
