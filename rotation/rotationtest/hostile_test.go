@@ -174,9 +174,9 @@ func TestHostileState(t *testing.T) {
 	}
 	stops := 0
 	for _, n := range writes {
-		s.offered = 0 // the first change is always explored: it counts them
+		of := &simulation{t: t, part: s.part} // the first change is always explored: it counts them
 		for i, count := 0, 1; i < count && s.wrong < maxWrong; i++ {
-			s.run(fmt.Sprintf("change %d after the write at call %d", i, n), ours, func(w *world) {
+			of.run(fmt.Sprintf("change %d after the write at call %d", i, n), ours, func(w *world) {
 				a := w.rotator()
 				a.plan = func(c *simCall) fault {
 					if c.n != n {
@@ -209,8 +209,9 @@ func TestHostileState(t *testing.T) {
 				t.Fatal("no change was tried")
 			}
 		}
+		s.add(of)
 	}
-	t.Logf("%d schedules explored, %d of them stopped, %d things happened in them", s.schedules, stops, s.calls)
+	t.Logf("%s; the rotator stopped in %d", s, stops)
 }
 
 // replaceState replaces the state document, as somebody else does.
@@ -258,5 +259,5 @@ func TestGarbledState(t *testing.T) {
 			w.judgeOthers()
 		})
 	}
-	t.Logf("%d schedules explored, %d things happened in them", s.schedules, s.calls)
+	t.Log(s)
 }

@@ -113,7 +113,7 @@ func TestClonedStore(t *testing.T) {
 			w.judge()
 		})
 	}
-	t.Logf("%d schedules explored, %d things happened in them", s.schedules, s.calls)
+	t.Log(s)
 }
 
 // TestRestoredSnapshot: the store is restored to what it was at each call of a
@@ -163,7 +163,7 @@ func TestRestoredSnapshot(t *testing.T) {
 			})
 		}
 	}
-	t.Logf("%d schedules explored, %d of them stopped and %d waited in bad health, %d things happened in them", s.schedules, stops, alarms, s.calls)
+	t.Logf("%s; the rotator stopped in %d and waited in bad health in %d", s, stops, alarms)
 }
 
 // TestPatchedByHand: somebody replaces the store's value before each call of a
@@ -226,7 +226,7 @@ func TestPatchedByHand(t *testing.T) {
 			})
 		}
 	}
-	t.Logf("%d schedules explored, %d things happened in them", s.schedules, s.calls)
+	t.Log(s)
 }
 
 // newDecoy makes a live key that is not ours.
@@ -256,7 +256,7 @@ func (w *world) revokedBefore(id string) bool {
 // TestTwoDomains: two rotators of two stores share an account, and anything
 // happens to one of them: neither touches the other's keys.
 func TestTwoDomains(t *testing.T) {
-	s := &simulation{t: t, part: 5}
+	s := &simulation{t: t, part: 8}
 	for n, c := range undisturbed(t, ours) {
 		for _, f := range faults {
 			if f.only != nil && !f.only(c.op, c.changes) {
@@ -301,5 +301,5 @@ func TestTwoDomains(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d schedules explored, %d things happened in them", s.schedules, s.calls)
+	t.Log(s)
 }

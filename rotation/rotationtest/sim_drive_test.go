@@ -165,6 +165,15 @@ type simulation struct {
 	calls     int
 }
 
+// add counts what a part of the simulation did.
+func (s *simulation) add(o *simulation) {
+	s.offered, s.schedules, s.wrong, s.calls = s.offered+o.offered, s.schedules+o.schedules, s.wrong+o.wrong, s.calls+o.calls
+}
+
+func (s *simulation) String() string {
+	return fmt.Sprintf("%d of %d schedules explored, %d things happened in them", s.schedules, s.offered, s.calls)
+}
+
 // maxWrong is how many schedules are shown that end wrong.
 const maxWrong = 3
 
