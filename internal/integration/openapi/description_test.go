@@ -132,7 +132,7 @@ func (d *description) checkQuery(op operation, query url.Values) error {
 		if !ok {
 			return fmt.Errorf("the query has an unknown %s", name)
 		}
-		var value any = scalar(values[0])
+		value := scalar(values[0])
 		if strings.HasSuffix(name, "[]") {
 			list := make([]any, len(values))
 			for i, v := range values {
