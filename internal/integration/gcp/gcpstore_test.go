@@ -187,11 +187,14 @@ func (v *vault) conforming() *rotationtest.StorePlace {
 	}
 }
 
-// disableLatest disables the newest version of the main secret.
-func (v *vault) disableLatest() {
+// disable disables the newest version of a secret, if there is one.
+func (v *vault) disable(secret string) {
 	v.tb.Helper()
 	ctx := context.Background()
-	latest, err := v.admin.GetSecretVersion(ctx, &secretmanagerpb.GetSecretVersionRequest{Name: v.main + "/versions/latest"})
+	latest, err := v.admin.GetSecretVersion(ctx, &secretmanagerpb.GetSecretVersionRequest{Name: secret + "/versions/latest"})
+	if status.Code(err) == codes.NotFound || latest.GetState() == secretmanagerpb.SecretVersion_DESTROYED {
+		return
+	}
 	if err != nil {
 		v.tb.Fatal(err)
 	}

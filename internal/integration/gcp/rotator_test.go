@@ -44,6 +44,7 @@ func newRotating(t *testing.T, alias string, quietFor time.Duration) *rotating {
 	r := &rotating{vault: v, news: make(chan struct{}), stack: &stack{store: v.store,
 		openai: openaitest.New(nil)}}
 	t.Cleanup(r.openai.Close)
+	v.SetFault(v.policy(t))
 	r.account = r.openai.AddAccount("billing-bot")
 	quiet := slog.New(slog.DiscardHandler)
 	admin, err := rotation.NewSource(t.Context(), keyprovidertest.Static(r.openai.MintAdmin(openaitest.AdminMintOptions{Name: "rotator"})),
@@ -198,12 +199,14 @@ func TestRotator(t *testing.T) {
 			r := newRotating(t, alias, -1)
 			r.begin(t)
 			const rotations = 3
+			r.vault.Calls()
 			for i := range rotations {
 				if err := r.replicas[i%2].Rotate(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				r.until(rotation.RotationFinished, i+2)
 			}
+			calls := r.vault.Calls()
 			r.more(3)
 			r.mustBeClean(t)
 			before := r.keyOf(t)
@@ -226,6 +229,8 @@ func TestRotator(t *testing.T) {
 				t.Errorf("alive are %q, want %q", alive, before.Info().ID)
 			}
 			t.Logf("%d rotations and a rollback under %d calls, %d failed", rotations, r.calls.Load(), r.failed.Load())
+			t.Logf("the %d rotations took %d UpdateSecret, %d AddSecretVersion, %d DestroySecretVersion, %d GetSecret",
+				rotations, calls["UpdateSecret"], calls["AddSecretVersion"], calls["DestroySecretVersion"], calls["GetSecret"])
 		})
 	}
 }
@@ -309,7 +314,7 @@ func TestRotatorGoneLatest(t *testing.T) {
 	r.begin(t)
 	r.finish()
 	old := r.alive()
-	r.vault.disableLatest()
+	r.vault.disable(r.vault.main)
 	if err := r.replicas[0].Rotate(t.Context()); err != nil && !errors.Is(err, rotation.ErrStopped) {
 		t.Fatal(err)
 	}
