@@ -7,6 +7,10 @@
 //   - BenchmarkRoundTrip: what an http.RoundTripper adds to a call, over a base
 //     that answers at once; without telemetry, with providers that do nothing,
 //     and with a span on OpenTelemetry's SDK.
+//   - BenchmarkTelemetry: what a call adds with everything on (spans of GenAI and
+//     of HTTP, metrics, usage), over the same base, with an SDK whose exporters
+//     throw all away: a chat of 1 KB, a prompt of 100 KB, a stream of 1,000 events.
+//   - BenchmarkStream: such streams over a socket, against a bare http.Client.
 //   - BenchmarkLoopback: the CPU time of a whole call over a socket, against an
 //     http.Client that sets the header itself.
 //   - BenchmarkInline: the time within the RoundTripper during such calls.

@@ -26,7 +26,7 @@ func BenchmarkStream(b *testing.B) {
 			bare := midmean(readers[0].first)
 			b.ReportMetric(bare, "bare-first-ns")
 			for _, r := range readers[1:] {
-				b.ReportMetric(midmean(r.first)-bare, r.name+"-later-ns")
+				b.ReportMetric(100*(midmean(r.first)/bare-1), r.name+"-later-%")
 			}
 		})
 	}
@@ -48,7 +48,7 @@ func newStreamReaders(tb testing.TB, server peer) []*streamReader {
 	tb.Helper()
 	to := newBackend(tb)
 	var readers []*streamReader
-	for _, name := range []string{"bare", "again", "keybearer", "otelhttp_oauth2"} {
+	for _, name := range []string{"bare", "again", "keybearer", "nochunks", "otelhttp_oauth2"} {
 		r := &streamReader{name: name, url: server.url + "/v1/chat/completions", key: bearer}
 		rt := http.RoundTripper(server.transport(tb))
 		for _, l := range told {

@@ -20,19 +20,27 @@ import (
 // A backend is OpenTelemetry's SDK as a program sets it up, with exporters that
 // throw everything away.
 type backend struct {
-	tracer trace.TracerProvider
-	meter  metric.MeterProvider
+	tracer        trace.TracerProvider
+	meter         metric.MeterProvider
+	withoutChunks metric.MeterProvider
 }
 
 func newBackend(tb testing.TB) backend {
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithBatcher(spansToNowhere{}))
-	meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metricsToNowhere{})))
-	tb.Cleanup(func() {
-		tracer.Shutdown(context.Background())
-		meter.Shutdown(context.Background())
-	})
-	return backend{tracer, meter}
+	meters := func(opts ...sdkmetric.Option) metric.MeterProvider {
+		m := sdkmetric.NewMeterProvider(append(opts, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metricsToNowhere{})))...)
+		tb.Cleanup(func() { m.Shutdown(context.Background()) })
+		return m
+	}
+	tb.Cleanup(func() { tracer.Shutdown(context.Background()) })
+	return backend{tracer, meters(), meters(dropChunks)}
 }
+
+// dropChunks is a view as docs/telemetry.md recommends to who counts every
+// microsecond.
+var dropChunks = sdkmetric.WithView(sdkmetric.NewView(
+	sdkmetric.Instrument{Name: "gen_ai.client.inference.time_per_output_chunk"},
+	sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}))
 
 type spansToNowhere struct{}
 
@@ -67,12 +75,25 @@ var told = []struct {
 		return otelhttp.NewTransport(overOAuth2(tb, base, setting{}), otelhttp.WithTracerProvider(to.tracer), otelhttp.WithMeterProvider(to.meter))
 	}},
 	{"keybearer", true, func(tb testing.TB, base http.RoundTripper, to backend, origin string) http.RoundTripper {
-		rt, err := transport.New(newSource(tb), &transport.Options{Base: base, Origins: []string{origin}, TracerProvider: to.tracer, MeterProvider: to.meter})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return rt
+		return overWith(tb, base, &transport.Options{Origins: []string{origin}, TracerProvider: to.tracer, MeterProvider: to.meter})
 	}},
+	// The same without the metric that has a value for each event of a stream.
+	{"nochunks", true, func(tb testing.TB, base http.RoundTripper, to backend, origin string) http.RoundTripper {
+		return overWith(tb, base, &transport.Options{Origins: []string{origin}, TracerProvider: to.tracer, MeterProvider: to.withoutChunks})
+	}},
+	// The same without spans and metrics of HTTP: as many spans as otelhttp makes.
+	{"genai", true, func(tb testing.TB, base http.RoundTripper, to backend, origin string) http.RoundTripper {
+		return overWith(tb, base, &transport.Options{Origins: []string{origin}, TracerProvider: to.tracer, MeterProvider: to.meter, DisableHTTPTelemetry: true})
+	}},
+}
+
+func overWith(tb testing.TB, base http.RoundTripper, opts *transport.Options) http.RoundTripper {
+	opts.Base = base
+	rt, err := transport.New(newSource(tb), opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return rt
 }
 
 // A conversation is a call of the benchmarks of telemetry.
@@ -89,11 +110,15 @@ var conversations = []conversation{
 	{"stream1000", strings.Replace(chatOf(1<<10), "{", `{"stream":true,"stream_options":{"include_usage":true},`, 1), "text/event-stream", streamedAnswer(1000), 1000},
 }
 
-// chatOf is a chat whose prompt has n bytes, of text as people write it.
+// chatOf is a chat whose prompt has n bytes of prose, with a line end and now and
+// then a quotation, which JSON escapes.
 func chatOf(n int) string {
-	const line = `The quick brown fox said \"jump\" and jumped over the lazy dog.\n`
+	const paragraph = `The quick brown fox, which nobody had seen before, jumped over the lazy dog; the dog did not mind at all.\n` +
+		`It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness.\n` +
+		`\"Would you tell me, please, which way I ought to go from here?\" That depends on where you want to get to.\n` +
+		`All happy families are alike; every unhappy family is unhappy in its own way, or so they say at least.\n`
 	return `{"model":"gpt-4o-mini","messages":[{"role":"system","content":"You are helpful."},{"role":"user","content":"` +
-		strings.Repeat(line, n/len(line)+1) + `"}],"max_tokens":1000,"temperature":0.2}`
+		strings.Repeat(paragraph, max(1, n/len(paragraph))) + `"}],"max_tokens":1000,"temperature":0.2}`
 }
 
 const (
@@ -192,14 +217,19 @@ func TestTelemetry(t *testing.T) {
 			t.Run(c.name+"/"+l.impl, func(t *testing.T) {
 				reader := sdkmetric.NewManualReader()
 				spans := &counting{}
-				to := backend{sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)), sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
+				opts := []sdkmetric.Option{sdkmetric.WithReader(reader)}
+				if l.impl == "nochunks" {
+					opts = append(opts, dropChunks)
+				}
+				meter := sdkmetric.NewMeterProvider(opts...)
+				to := backend{sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)), meter, meter}
 				base := &sends{conversation: c}
 				exchange(t, l.over(t, base, to, openAI), c.newRequest(t, openAI), make([]byte, 4<<10))
 
 				if l.bears != (base.seen.Get("Authorization") == bearer) {
 					t.Errorf("bears the credential: %v, want %v", !l.bears, l.bears)
 				}
-				want := map[string]int{"bare": 0, "otelhttp": 1, "otelhttp_oauth2": 1, "keybearer": 2}[l.impl]
+				want := map[string]int{"bare": 0, "otelhttp": 1, "otelhttp_oauth2": 1, "keybearer": 2, "nochunks": 2, "genai": 1}[l.impl]
 				if spans.n != want {
 					t.Errorf("%d spans, want %d", spans.n, want)
 				}
@@ -207,8 +237,12 @@ func TestTelemetry(t *testing.T) {
 				if err := reader.Collect(t.Context(), &data); err != nil {
 					t.Fatal(err)
 				}
-				if got := outputTokens(data); l.impl == "keybearer" && got != c.output {
-					t.Errorf("%d output tokens are measured, want %d", got, c.output)
+				tokens, chunks := outputTokens(data)
+				if ours := !strings.HasPrefix(l.impl, "otelhttp") && l.impl != "bare"; ours && tokens != c.output {
+					t.Errorf("%d output tokens are measured, want %d", tokens, c.output)
+				}
+				if timed := l.impl == "keybearer" || l.impl == "genai"; c.name == "stream1000" && timed != (chunks == 999) {
+					t.Errorf("%d times between chunks are measured", chunks)
 				}
 				if measured := len(data.ScopeMetrics) > 0; measured != (l.impl != "bare") {
 					t.Errorf("metrics are recorded: %v", measured)
@@ -218,15 +252,38 @@ func TestTelemetry(t *testing.T) {
 	}
 }
 
-func outputTokens(data metricdata.ResourceMetrics) (n int64) {
+func outputTokens(data metricdata.ResourceMetrics) (tokens int64, chunks uint64) {
 	for _, scope := range data.ScopeMetrics {
 		for _, m := range scope.Metrics {
-			if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "gen_ai.client.inference.usage.output_tokens" {
-				n += sum.DataPoints[0].Value
+			switch d := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				if m.Name == "gen_ai.client.inference.usage.output_tokens" {
+					tokens += d.DataPoints[0].Value
+				}
+			case metricdata.Histogram[float64]:
+				if m.Name == "gen_ai.client.inference.time_per_output_chunk" {
+					chunks += d.DataPoints[0].Count
+				}
 			}
 		}
 	}
-	return n
+	return tokens, chunks
+}
+
+// TestTelemetryAllocates holds the goal that needs no clock: everything on costs
+// no more allocations than otelhttp over x/oauth2.
+func TestTelemetryAllocates(t *testing.T) {
+	buf := make([]byte, 4<<10)
+	for _, c := range conversations {
+		count := map[string]float64{}
+		for _, l := range told {
+			rt := l.over(t, &sends{conversation: c}, newBackend(t), openAI)
+			count[l.impl] = testing.AllocsPerRun(100, func() { exchange(t, rt, c.newRequest(t, openAI), buf) })
+		}
+		if got, limit := count["keybearer"]-count["bare"], count["otelhttp_oauth2"]-count["bare"]; got > limit {
+			t.Errorf("%s: everything on adds %v allocations, otelhttp over x/oauth2 %v", c.name, got, limit)
+		}
+	}
 }
 
 type counting struct{ n int }

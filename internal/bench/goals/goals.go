@@ -33,6 +33,25 @@ var goals = []goal{
 	{"SDK: CPU time added ÷ otelhttp's alone (which bears no key)", 0.6, "%.2f", added("sdk", "empty", "otelhttp")},
 	{"the same, with an answer that has a body", -1, "%.2f", added("sdk", "body", "otelhttp")},
 
+	{"everything on, 1 KB chat: CPU time added ÷ otelhttp's over x/oauth2", 1, "%.2f", everything("chat1KB", seconds)},
+	{"everything on, 1 KB chat: allocations added ÷ otelhttp's over x/oauth2", 1, "%.2f", everything("chat1KB", allocs)},
+	{"everything on, 100 KB prompt: CPU time added ÷ otelhttp's over x/oauth2", 1, "%.2f", everything("prompt100KB", seconds)},
+	{"everything on, 100 KB prompt: allocations added ÷ otelhttp's over x/oauth2", 1, "%.2f", everything("prompt100KB", allocs)},
+	{"GenAI alone beside one's own otelhttp, 1 KB chat: CPU time added ÷ otelhttp's over x/oauth2", -1, "%.2f", everythingBy("genai", "chat1KB", seconds)},
+	{"everything on, an event of a stream: CPU time", -1, "%.2f µs", event("keybearer")},
+	{"the same without the metric of times between chunks", -1, "%.2f µs", event("nochunks")},
+
+	{"a stream of 1,000 events, HTTP/2 over TLS: CPU time added", 5, "%.1f %%", stream("h2", "keybearer")},
+	{"the same without the metric of times between chunks", -1, "%.1f %%", stream("h2", "nochunks")},
+	{"the same by otelhttp over x/oauth2", -1, "%.1f %%", stream("h2", "otelhttp_oauth2")},
+	{"the same by a second bare client: noise", -1, "%.1f %%", stream("h2", "again")},
+	{"its first byte: later than the bare client's by", 5, "%.1f %%", later("h2", "keybearer")},
+	{"the same for a second bare client: noise", -1, "%.1f %%", later("h2", "again")},
+	{"a stream of 1,000 events, HTTP/1.1 in plain text: CPU time added", 5, "%.1f %%", stream("http1", "keybearer")},
+	{"the same without the metric of times between chunks", -1, "%.1f %%", stream("http1", "nochunks")},
+	{"the same by otelhttp over x/oauth2", -1, "%.1f %%", stream("http1", "otelhttp_oauth2")},
+	{"the same by a second bare client: noise", -1, "%.1f %%", stream("http1", "again")},
+
 	{"a whole call, HTTP/2 over TLS: median time within the Transport", -1, "%.2f µs", inline("h2", "keybearer")},
 	{"the same for x/oauth2", -1, "%.2f µs", inline("h2", "oauth2")},
 	{"a whole call, HTTP/1.1 in plain text: median time within the Transport", -1, "%.2f µs", inline("http1", "keybearer")},
@@ -75,6 +94,44 @@ func addedAllocs(telemetry string) func(figures) (float64, bool) {
 	row := "RoundTrip/telemetry=" + telemetry + "/answer=empty/impl="
 	return func(fs figures) (float64, bool) {
 		return fs.paired(allocs, []string{row + "base", row + "keybearer"}, func(v []float64) float64 { return v[1] - v[0] })
+	}
+}
+
+// everything compares what keybearer adds to a call with everything on with what
+// otelhttp over x/oauth2 adds.
+func everything(call, unit string) func(figures) (float64, bool) {
+	return everythingBy("keybearer", call, unit)
+}
+
+func everythingBy(impl, call, unit string) func(figures) (float64, bool) {
+	row := "Telemetry/call=" + call + "/impl="
+	return func(fs figures) (float64, bool) {
+		return fs.paired(unit, []string{row + "bare", row + impl, row + "otelhttp_oauth2"},
+			func(v []float64) float64 { return (v[1] - v[0]) / (v[2] - v[0]) })
+	}
+}
+
+// event is what an event of a stream costs, in microseconds: a stream of 1,000
+// less a chat.
+func event(impl string) func(figures) (float64, bool) {
+	long, short := "Telemetry/call=stream1000/impl=", "Telemetry/call=chat1KB/impl="
+	return func(fs figures) (float64, bool) {
+		return fs.paired(seconds, []string{long + "bare", long + impl, short + "bare", short + impl},
+			func(v []float64) float64 { return ((v[1] - v[0]) - (v[3] - v[2])) * 1e6 / 1000 })
+	}
+}
+
+// stream is what a client takes more than the bare one, a median of ratios.
+func stream(protocol, client string) func(figures) (float64, bool) {
+	return func(fs figures) (float64, bool) {
+		return fs.median("Stream/protocol="+protocol+fs.suffix("Stream/protocol="+protocol), client+"-added-%")
+	}
+}
+
+// later is by how much a client gets its first byte later, in percent.
+func later(protocol, client string) func(figures) (float64, bool) {
+	return func(fs figures) (float64, bool) {
+		return fs.median("Stream/protocol="+protocol+fs.suffix("Stream/protocol="+protocol), client+"-later-%")
 	}
 }
 

@@ -79,7 +79,7 @@ func median(values []float64) (float64, bool) {
 // judge prints a line of a Markdown table for each goal and returns the exit
 // status.
 func judge(w io.Writer, fs figures) (status int) {
-	fmt.Fprintln(w, "| what | goal | measured | |\n|---|---|---|---|")
+	_, _ = fmt.Fprintln(w, "| what | goal | measured | |\n|---|---|---|---|")
 	for _, g := range goals {
 		got, ok := g.measure(fs)
 		verdict := "met"
@@ -98,7 +98,7 @@ func judge(w io.Writer, fs figures) (status int) {
 		if ok {
 			value = fmt.Sprintf(g.format, got)
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", g.what, limit, value, verdict)
+		_, _ = fmt.Fprintf(w, "| %s | %s | %s | %s |\n", g.what, limit, value, verdict)
 	}
 	return status
 }
