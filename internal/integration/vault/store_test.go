@@ -1,11 +1,15 @@
 package vault
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/vault/api"
@@ -65,9 +69,65 @@ func (p *storePlace) path() string { return p.mount + "/openai" }
 // store makes a store that is to be closed by its user.
 func (p *storePlace) store() *vaultstore.Store {
 	p.tb.Helper()
-	s, err := vaultstore.New(p.tb.Context(), p.path(), &vaultstore.Options{Address: p.gate.URL, TokenFile: file(p.tb, p.tokens.rotator)})
+	return p.storeOf(&vaultstore.Options{Address: p.gate.URL})
+}
+
+func (p *storePlace) storeOf(opts *vaultstore.Options) *vaultstore.Store {
+	p.tb.Helper()
+	opts.TokenFile = file(p.tb, p.tokens.rotator)
+	s, err := vaultstore.New(p.tb.Context(), p.path(), opts)
 	must(p.tb, err)
 	return s
+}
+
+// A ferry carries every request over, also one whose caller has left: its write
+// may land after that, here as on any network. The suite wants to know at once
+// what a call that was broken off has done, so the next request waits for it.
+type ferry struct {
+	base http.RoundTripper
+	mu   sync.Mutex
+	late []chan struct{} // each closed when a write that was left behind has landed
+}
+
+func (f *ferry) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.mu.Lock()
+	late := slices.Clone(f.late)
+	f.mu.Unlock()
+	for _, landed := range late {
+		select {
+		case <-landed:
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}
+	if r.Method != http.MethodPut {
+		return f.base.RoundTrip(r)
+	}
+	type answer struct {
+		resp *http.Response
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		resp, err := f.base.RoundTrip(r.Clone(context.WithoutCancel(r.Context())))
+		answers <- answer{resp, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.resp, a.err
+	case <-r.Context().Done():
+	}
+	landed := make(chan struct{})
+	f.mu.Lock()
+	f.late = append(f.late, landed)
+	f.mu.Unlock()
+	go func() {
+		defer close(landed)
+		if a := <-answers; a.err == nil {
+			_ = a.resp.Body.Close()
+		}
+	}()
+	return nil, r.Context().Err()
 }
 
 // set stores fields as a person does.
@@ -100,15 +160,20 @@ func (p *storePlace) fail(class error) (restore func()) {
 func TestStoreConformance(t *testing.T) {
 	rotationtest.RunStore(t, rotationtest.StoreHarness{New: func(tb testing.TB) *rotationtest.StorePlace {
 		p := newStorePlace(tb)
+		carry := &ferry{base: &http.Transport{DisableKeepAlives: true}}
+		open := func() rotation.Store {
+			client, err := api.NewClient(&api.Config{Address: p.gate.URL, HttpClient: &http.Client{Transport: carry}})
+			must(tb, err)
+			return p.storeOf(&vaultstore.Options{Client: client})
+		}
 		reader, err := vault.New(tb.Context(), p.path(), &vault.Options{Address: p.gate.URL, TokenFile: file(tb, p.tokens.reader), DisableWatch: true})
 		must(tb, err)
 		return &rotationtest.StorePlace{
-			Store: p.store(), Reader: reader,
-			Reopen: func() rotation.Store { return p.store() },
-			Set:    func(value []byte) { p.set(asFields(value)) },
-			Fail:   p.fail,
-			Hang:   p.gate.Hang,
-			Lose:   p.gate.Lose,
+			Store: open(), Reader: reader, Reopen: open,
+			Set:  func(value []byte) { p.set(asFields(value)) },
+			Fail: p.fail,
+			Hang: p.gate.Hang,
+			Lose: p.gate.Lose,
 		}
 	}})
 }
