@@ -13,7 +13,7 @@ func (t *turn) drain(ctx context.Context) (ending, error) {
 		return ending{}, err
 	}
 	if i == 1 {
-		return t.reverted(ctx, "somebody put the former key back by hand")
+		return t.revertedByHand(ctx)
 	}
 	if t.st.Request == askRollback {
 		return did("about to roll back"), t.commit(ctx, func(s *state) { s.Phase, s.Request = PhaseRollback, "" })
@@ -41,6 +41,9 @@ func (t *turn) drained(ctx context.Context, p pointer) (ending, error) {
 	overlap := t.opts.Overlap
 	if t.st.Emergency {
 		overlap = t.opts.EmergencyOverlap
+	}
+	if id := t.st.Former.ID; id != "" && id == t.st.Condemned {
+		overlap = 0 // it was ordered to be revoked at once, and was replaced first
 	}
 	since := t.st.PromotedAt
 	if end := since.Add(overlap); t.now().Before(end) {

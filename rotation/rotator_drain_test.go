@@ -92,7 +92,6 @@ func TestNewKeyIsRefused(t *testing.T) {
 		r := w.rotator(&monthlyOptions)
 		w.settle(r, rotation.PhaseIdle)
 		w.service.Spread(5 * time.Minute)
-		began := time.Now()
 		w.until(r, rotation.PhaseTested)
 		w.until(r, rotation.PhaseDraining)
 		w.settle(r, rotation.PhaseIdle)
@@ -100,7 +99,7 @@ func TestNewKeyIsRefused(t *testing.T) {
 
 		w.service.Spread(time.Hour)
 		w.until(r, rotation.PhaseStaged)
-		began = time.Now()
+		began := time.Now()
 		p := w.until(r, rotation.PhaseFailed)
 		if got := time.Since(began); got < 15*time.Minute || got > 17*time.Minute {
 			t.Errorf("given up after %s, want 15m", got)

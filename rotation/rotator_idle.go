@@ -36,11 +36,17 @@ func (t *turn) nextDue() (time.Time, string) {
 	case s.Failures > 0:
 		return notBefore(now, s.NotBefore), "the last rotation failed"
 	}
-	at := due(t.opts.Schedule, s.RotatedAt, s.Current.ExpiresAt)
+	at, why := due(t.opts.Schedule, s.RotatedAt, s.Current.ExpiresAt), "the schedule"
+	if end := s.Current.ExpiresAt; !end.IsZero() {
+		// A key that ends is replaced in time, whatever the schedule says.
+		if latest := end.Add(-t.interval); at.IsZero() || latest.Before(at) {
+			at, why = latest, "the current key ends soon"
+		}
+	}
 	if at.IsZero() {
 		return at, "no rotation is scheduled"
 	}
-	return notBefore(at, s.NotBefore), "the schedule"
+	return notBefore(at, s.NotBefore), why
 }
 
 func notBefore(at, earliest time.Time) time.Time {

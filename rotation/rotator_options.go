@@ -24,7 +24,8 @@ type RotatorOptions struct {
 	// later stops the Rotator, as another store's state would.
 	Domain string
 
-	// Schedule says when a rotation is due [Every(30 days)].
+	// Schedule says when a rotation is due [Every(30 days)]. Whatever it says, a
+	// key whose end is known is replaced when it has one interval left to live.
 	Schedule Schedule
 
 	// Lifetime is how long a minted key lives, after which the service refuses

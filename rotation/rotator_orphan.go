@@ -84,8 +84,8 @@ func (t *turn) strayEvents(orphans []orphan, reports []ReportedKey) []RotatorEve
 }
 
 // tidyOrphans revokes one orphan, if there is one that can be. tidied: it did,
-// and the turn is over.
-func (t *turn) tidyOrphans(ctx context.Context) (out ending, tidied bool, err error) {
+// and the turn is over. Those that cannot be are tried again in a minute.
+func (t *turn) tidyOrphans(ctx context.Context) (out ending, tidied bool, failure error) {
 	if t.now().Before(t.seen.orphansAgain()) {
 		return out, false, nil
 	}
@@ -102,13 +102,15 @@ func (t *turn) tidyOrphans(ctx context.Context) (out ending, tidied bool, err er
 		if err != nil || !t.st.matches(p.key, t.st.Current) {
 			return out, false, nil // what the phase does next finds out more
 		}
-		out, err = t.tidy(ctx, o, p)
-		if err != nil {
-			t.seen.deferOrphans(t.now().Add(time.Minute))
+		if out, err = t.tidy(ctx, o, p); err == nil || conflicted(err) {
+			return out, true, err
 		}
-		return out, err == nil, err
+		failure = firstError(failure, err)
 	}
-	return out, false, nil
+	if failure != nil {
+		t.seen.deferOrphans(t.now().Add(time.Minute))
+	}
+	return ending{}, false, failure
 }
 
 func fingerprintOf(rec *KeyRecord) string {

@@ -54,6 +54,29 @@ func (t *turn) pointsAt(ctx context.Context, records ...*KeyRecord) (int, pointe
 	}
 }
 
+// stillAt reports whether the pointer is the record at repeated looks: a store
+// that lags may show for a while what it no longer holds.
+func (t *turn) stillAt(ctx context.Context, rec *KeyRecord) (bool, error) {
+	for _, d := range t.looks {
+		if err := pause(ctx, d); err != nil {
+			return false, t.about("read the current key again", err)
+		}
+		p, err := t.current(ctx)
+		if err != nil || !t.st.matches(p.key, rec) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// lagging is the end of a turn in which the store did not show what it should.
+func (t *turn) lagging(err error) (ending, error) {
+	if err != nil {
+		return ending{}, err
+	}
+	return waits(t.now().Add(time.Second), "the store does not show yet what was written"), nil
+}
+
 // third says what the pointer is instead.
 func third(p pointer, records []*KeyRecord) string {
 	if p.key == nil {

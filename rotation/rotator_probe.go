@@ -19,6 +19,9 @@ func (t *turn) test(ctx context.Context) (ending, error) {
 		return ending{}, err
 	}
 	if i == 1 { // somebody promoted it by hand
+		if still, err := t.stillAt(ctx, t.st.Next); !still {
+			return t.lagging(err)
+		}
 		return t.promoted(ctx)
 	}
 	v, err := t.verdict(ctx)

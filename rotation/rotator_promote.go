@@ -38,7 +38,7 @@ func (t *turn) promote(ctx context.Context) (ending, error) {
 	if arrived {
 		return t.promoted(ctx)
 	}
-	return ending{}, err
+	return t.lagging(err)
 }
 
 // move makes k the current key if the pointer is still p, and looks whether it

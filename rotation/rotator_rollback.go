@@ -15,7 +15,7 @@ func (t *turn) rollback(ctx context.Context) (ending, error) {
 		return ending{}, err
 	}
 	if i == 1 {
-		return t.reverted(ctx, "somebody put the former key back by hand")
+		return t.revertedByHand(ctx)
 	}
 	k, err := t.former(ctx, t.st.Former.Fingerprint)
 	if err != nil {
@@ -63,6 +63,9 @@ func (t *turn) restore(ctx context.Context) (ending, error) {
 		return ending{}, err
 	}
 	if i == 1 {
+		if still, err := t.stillAt(ctx, t.st.Former); !still {
+			return t.lagging(err)
+		}
 		return t.reverted(ctx, "")
 	}
 	k, err := t.former(ctx, t.st.Former.Fingerprint)
@@ -79,7 +82,15 @@ func (t *turn) restore(ctx context.Context) (ending, error) {
 	if arrived {
 		return t.reverted(ctx, "")
 	}
-	return ending{}, err
+	return t.lagging(err)
+}
+
+// revertedByHand follows somebody who put the former key back.
+func (t *turn) revertedByHand(ctx context.Context) (ending, error) {
+	if still, err := t.stillAt(ctx, t.st.Former); !still {
+		return t.lagging(err)
+	}
+	return t.reverted(ctx, "somebody put the former key back by hand")
 }
 
 // reverted records that the former key was seen to be the current one again.

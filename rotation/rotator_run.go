@@ -61,6 +61,9 @@ func (r *Rotator) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if p.Did == "" && !p.Until.After(r.now()) { // nothing done, and nothing to wait for
+			p.Until = r.now().Add(time.Second)
+		}
 		if !r.sleep(ctx, p.Until, err != nil) {
 			return nil
 		}

@@ -26,6 +26,7 @@ type seen struct {
 	vetoedIn Phase
 	expires  time.Time // the Issuer's credential
 	skew     time.Duration
+	skewSeen time.Time // when that was seen
 	causes   map[string]bool
 	orphans  time.Time // no sooner than that
 }
@@ -122,7 +123,7 @@ func (s *seen) credential(at time.Time) {
 func (s *seen) skewed(by time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.skew = by
+	s.skew, s.skewSeen = by, s.now()
 }
 
 func (s *seen) deferOrphans(until time.Time) {
@@ -146,10 +147,10 @@ func (s *seen) health() []error {
 	if s.err != nil {
 		add("%w", s.err)
 	}
-	if d := s.skew; d > tolerance || d < -tolerance {
-		add("this host's clock and the issuer's differ by %s: set it right", d.Abs().Round(time.Second))
-	}
 	now := s.now()
+	if d := s.skew.Abs(); d > tolerance && now.Sub(s.skewSeen) < day {
+		add("this host's clock and the issuer's differ by %s: set it right", d.Round(time.Second))
+	}
 	if !s.expires.IsZero() && s.expires.Sub(now) < credentialWarning {
 		add("the issuer's own credential ends at %s: replace it", s.expires.UTC().Format(time.RFC3339))
 	}

@@ -269,7 +269,7 @@ func TestHostileStateDeletesNothing(t *testing.T) {
 				}
 				doc = strings.ReplaceAll(doc, replace[i], replace[i+1])
 			}
-			if rev, err = w.store.SetState(t.Context(), []byte(doc), rev); err != nil {
+			if _, err = w.store.SetState(t.Context(), []byte(doc), rev); err != nil {
 				t.Fatal(err)
 			}
 			r := w.rotator(&monthlyOptions)
