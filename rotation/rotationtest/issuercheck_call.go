@@ -46,7 +46,7 @@ func checkIssuerDoneBefore(tb testing.TB, h IssuerHarness) {
 			var err error
 			p.within(c.name, func() { err = c.call(ctx) })
 			p.vet(c.name, err)
-			p.mustWrap(c.name+" "+what, ctx, err)
+			p.mustWrap(ctx, c.name+" "+what, err)
 		}
 	}
 	p.mustSame("a key after calls with a context that is done", p.mustInspect(k.Info().ID), before)
@@ -71,7 +71,7 @@ func checkIssuerDoneMeanwhile(tb testing.TB, h IssuerHarness) {
 		if err == nil || ctx.Err() == nil {
 			p.Errorf("%s answered while the service hangs (%v): the issuer caches, or IssuerPlace.Hang does not work", c.name, err)
 		} else {
-			p.mustWrap(c.name, ctx, err)
+			p.mustWrap(ctx, c.name, err)
 		}
 		stop()
 	}

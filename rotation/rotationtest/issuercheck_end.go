@@ -140,7 +140,7 @@ func checkUsage(tb testing.TB, h IssuerHarness) {
 	for what, ctx := range p.doneContexts() {
 		_, err := reader.Usage(ctx, used.Info().ID, time.Now())
 		p.vet("Usage", err)
-		p.mustWrap("Usage "+what, ctx, err)
+		p.mustWrap(ctx, "Usage "+what, err)
 	}
 }
 
@@ -161,7 +161,7 @@ func checkCredential(tb testing.TB, h IssuerHarness) {
 	for what, ctx := range p.doneContexts() {
 		if _, err := expirer.CredentialExpiry(ctx); err != nil { // what is known needs no context
 			p.vet("CredentialExpiry", err)
-			p.mustWrap("CredentialExpiry "+what, ctx, err)
+			p.mustWrap(ctx, "CredentialExpiry "+what, err)
 		}
 	}
 }

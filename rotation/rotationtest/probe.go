@@ -161,7 +161,7 @@ func (p *probe) scan(what string, v any) {
 }
 
 // mustWrap fails the test unless err says that ctx is done.
-func (p *probe) mustWrap(what string, ctx context.Context, err error) {
+func (p *probe) mustWrap(ctx context.Context, what string, err error) {
 	p.Helper()
 	if !errors.Is(err, ctx.Err()) {
 		p.Errorf("%s: %v, want an error that wraps the context's (%v)", what, err, ctx.Err())

@@ -75,7 +75,9 @@ func (a *actor) enter(ctx context.Context, op string, issuer, changes bool, do f
 	}
 	var f fault
 	if a.plan != nil {
+		a.w.planning.Lock() // calls that were abandoned are beside others
 		f = a.plan(c)
+		a.w.planning.Unlock()
 	}
 	var err error
 	if f != nil {

@@ -37,6 +37,8 @@ type world struct {
 	store   *Memory
 	domain  string // RotatorOptions.Domain
 
+	planning sync.Mutex // held while a plan decides
+
 	mu        sync.Mutex
 	trace     []string
 	wrong     []string

@@ -54,7 +54,7 @@ func checkStoreDoneBefore(tb testing.TB, h StoreHarness) {
 			var err error
 			p.within(c.name, func() { err = c.call(ctx, p.store) })
 			p.vet(c.name, err)
-			p.mustWrap(c.name+" "+what, ctx, err)
+			p.mustWrap(ctx, c.name+" "+what, err)
 		}
 	}
 	p.mustCurrent(current)
@@ -82,7 +82,7 @@ func checkStoreDoneMeanwhile(tb testing.TB, h StoreHarness) {
 		if err == nil || ctx.Err() == nil {
 			p.Errorf("%s answered while the place hangs (%v): the store caches, or StorePlace.Hang does not work", c.name, err)
 		} else {
-			p.mustWrap(c.name, ctx, err)
+			p.mustWrap(ctx, c.name, err)
 		}
 		stop()
 	}
