@@ -174,6 +174,9 @@ func TestOperationReplay(t *testing.T) {
 			if want := 1 + strings.Count(tt.events, "replayed"); len(attempts) != want {
 				t.Errorf("%d attempts, want %d", len(attempts), want)
 			}
+			if got, want := w.logs.String(), "trace_id="+op.SpanContext().TraceID().String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, want) {
+				t.Errorf("the log says %q, want one line with %s", got, want)
+			}
 			if got := attrs(op); strings.Contains(got, "error.type") != (tt.status != "") || !strings.Contains(got, tt.status) {
 				t.Errorf("want error.type %q:\n%s", tt.status, got)
 			}
