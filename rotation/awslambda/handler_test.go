@@ -149,7 +149,7 @@ func TestRefusals(t *testing.T) {
 			w.aws.Rotates(secretName, 60*24*time.Hour)
 		}, "less than three intervals"},
 		{"no permission", func(w *world, _ *events.SecretsManagerSecretRotationEvent) {
-			w.aws.Intercept(func(operation string) *awsfake.Refusal {
+			w.aws.Intercept(func(operation, _ string) *awsfake.Refusal {
 				if operation == "PutSecretValue" {
 					return &awsfake.Refusal{Status: 400, Code: "AccessDeniedException", Message: "no"}
 				}

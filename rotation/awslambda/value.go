@@ -1,6 +1,7 @@
 package awslambda
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 
@@ -46,5 +47,11 @@ func (t *turn) encode(k *keyprovider.Key, present *value) ([]byte, error) {
 	}
 	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return name == t.h.options.Field || describes[name] })
 	maps.Copy(all, object)
-	return json.Marshal(all)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // what is not ours stays as it is written
+	if e.Encode(all) != nil {
+		return nil, t.error(keyprovider.ErrInvalid, "the key cannot be encoded")
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

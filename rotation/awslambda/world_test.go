@@ -48,7 +48,7 @@ func newWorld(t *testing.T, opts Options) *world {
 	w := &world{T: t, aws: &awsfake.Server{}, service: rotationtest.NewService(), gate: &gate{}}
 	key := w.service.NewKey("svc_person", "by hand", 0)
 	w.foreign = key.Info().ID
-	w.aws.Set(secretName, `{"api_key":"`+key.Reveal()+`","organization":"org-1"}`)
+	w.aws.Set(secretName, `{"api_key":"`+key.Reveal()+`","organization":"org-1","url":"https://x.test/?a=1&b=<2>"}`)
 	w.aws.Rotates(secretName, interval)
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -132,7 +132,7 @@ func (w *world) settled(token string) {
 	if k := w.current(); k.Info().RotationID != token || k.Info().ID == "" {
 		w.Errorf("the value does not describe its key: %+v", k.Info())
 	}
-	if !strings.Contains(w.aws.Value(secretName, token), `"organization":"org-1"`) {
+	if !strings.Contains(w.aws.Value(secretName, token), `"organization":"org-1"`) || !strings.Contains(w.aws.Value(secretName, token), `?a=1&b=<2>`) {
 		w.Error("the other fields of the secret are lost")
 	}
 }

@@ -129,7 +129,7 @@ func (s *Store) create(ctx context.Context, id string, payload []byte) (arn stri
 // which names a secret in an error.
 func (s *Store) which(secret string) string {
 	if secret == s.state {
-		return "the secret of the state"
+		return "the secret of the state (make it, empty, if it is not there)"
 	}
 	return "the secret"
 }

@@ -73,7 +73,11 @@ func (s *Store) describe(ctx context.Context, secret string) (*description, erro
 	}
 	d := &description{arn: aws.ToString(out.ARN), name: aws.ToString(out.Name), stages: out.VersionIdsToStages}
 	refuse := func(text string) (*description, error) {
-		return nil, s.error(keyprovider.ErrInvalid, s.which(secret)+" "+text)
+		what := "the secret "
+		if secret == s.state {
+			what = "the secret of the state "
+		}
+		return nil, s.error(keyprovider.ErrInvalid, what+text)
 	}
 	switch {
 	case out.DeletedDate != nil:

@@ -39,11 +39,14 @@ func (s *Store) encode(k *keyprovider.Key, beside fields) ([]byte, error) {
 		all = fields{}
 	}
 	maps.Copy(all, object)
-	encoded, err = json.Marshal(all)
-	switch {
-	case err != nil:
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // what is not ours stays as it is written
+	if e.Encode(all) != nil {
 		return nil, s.error(keyprovider.ErrInvalid, "the key cannot be encoded")
-	case len(encoded) > maxValue:
+	}
+	encoded = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if len(encoded) > maxValue {
 		return nil, s.error(keyprovider.ErrInvalid, "the key with the other fields of the secret has more than 65536 bytes: move those to a secret of their own")
 	}
 	return encoded, nil

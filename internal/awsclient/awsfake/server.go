@@ -28,7 +28,7 @@ type Server struct {
 	tokens  []string // rotation tokens that came with PutSecretValue
 	puts    int
 
-	intercept func(operation string) *Refusal
+	intercept func(operation, secret string) *Refusal
 	lose      func(operation, secret string) bool
 	hang      chan struct{}
 }
@@ -39,9 +39,9 @@ type Refusal struct {
 	Code, Message string
 }
 
-// Intercept has f asked before each operation; what it returns, if not nil, is
-// the answer. nil ends that.
-func (s *Server) Intercept(f func(operation string) *Refusal) {
+// Intercept has f asked before each operation, with the secret's name or ARN as
+// it was given; what it returns, if not nil, is the answer. nil ends that.
+func (s *Server) Intercept(f func(operation, secret string) *Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.intercept = f
@@ -49,7 +49,7 @@ func (s *Server) Intercept(f func(operation string) *Refusal) {
 
 // Fail answers every operation with an error until restore is called.
 func (s *Server) Fail(status int, code, message string) (restore func()) {
-	s.Intercept(func(string) *Refusal { return &Refusal{status, code, message} })
+	s.Intercept(func(string, string) *Refusal { return &Refusal{status, code, message} })
 	return func() { s.Intercept(nil) }
 }
 
@@ -147,14 +147,14 @@ func (s *Server) handle(operation string, body []byte) (status int, answer any, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, operation)
-	if s.intercept != nil {
-		if no := s.intercept(operation); no != nil {
-			return no.Status, map[string]string{"__type": no.Code, "message": no.Message}, false
-		}
-	}
 	var in input
 	if err := json.Unmarshal(body, &in); err != nil {
 		return 400, map[string]string{"__type": "SerializationException"}, false
+	}
+	if s.intercept != nil {
+		if no := s.intercept(operation, in.SecretId+in.Name); no != nil {
+			return no.Status, map[string]string{"__type": no.Code, "message": no.Message}, false
+		}
 	}
 	out, no := s.answer(operation, &in)
 	if s.lose != nil && s.lose(operation, in.SecretId+in.Name) {
