@@ -35,16 +35,19 @@ func (o *operator) follow(ctx context.Context, done func(rotation.RotatorStatus)
 	draw := time.NewTicker(redraw)
 	defer draw.Stop()
 	var status rotation.RotatorStatus
+	var until time.Time
 	for {
 		if now, err := o.rotator.Status(ctx); err == nil || errors.Is(err, rotation.ErrStopped) {
 			status = now // else the rotator's own events tell what is wrong
 			if done != nil && done(status) {
+				o.settle(ctx, status)
 				return nil
 			}
+			until = o.until(ctx, status)
 		}
 		for fresh := true; fresh; {
 			if done == nil || !resting(status) {
-				o.show(status)
+				o.show(status, until)
 			}
 			select {
 			case <-draw.C:
@@ -57,8 +60,51 @@ func (o *operator) follow(ctx context.Context, done func(rotation.RotatorStatus)
 	}
 }
 
+// horizon is how far a step looks ahead at most.
+const horizon = time.Hour
+
+// until returns when what is waited for is over, as far as can be told; the zero
+// time: it cannot. For what is further away than a step looks, the plan knows,
+// which takes a few calls and is asked for once in a phase.
+func (o *operator) until(ctx context.Context, s rotation.RotatorStatus) time.Time {
+	switch {
+	case s.Phase == rotation.PhaseIdle:
+		return s.Due
+	case s.Phase == rotation.PhaseFailed:
+		return s.NotBefore
+	case s.Last.Phase != s.Phase || !o.out.live:
+		return time.Time{}
+	case time.Until(s.Last.Until) < horizon-time.Minute:
+		return s.Last.Until
+	}
+	if phase := s.Rotation + " " + string(s.Phase); o.planned != phase {
+		o.planned, o.step = phase, time.Time{}
+		if plan, err := o.rotator.Plan(ctx); err == nil && len(plan.Steps) > 0 {
+			o.step = plan.Steps[0].At
+		}
+	}
+	return o.step
+}
+
+// settle waits until the step that was seen in the state has ended here too, if
+// it was taken here: to interrupt it would lose the event that tells of it.
+func (o *operator) settle(ctx context.Context, seen rotation.RotatorStatus) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		now, err := o.rotator.Status(ctx)
+		if err == nil && now.Last.Phase == seen.Phase && now.Last.Rotation == seen.Rotation {
+			return
+		}
+		select {
+		case <-time.After(min(o.poll, redraw/10)):
+		case <-ctx.Done():
+		}
+	}
+}
+
 // show says where the rotation stands.
-func (o *operator) show(s rotation.RotatorStatus) {
+func (o *operator) show(s rotation.RotatorStatus, until time.Time) {
 	phase := string(s.Phase)
 	if phase == "" {
 		phase = "starting"
@@ -76,7 +122,7 @@ func (o *operator) show(s rotation.RotatorStatus) {
 	if s.Phase == rotation.PhaseIdle && !s.Due.IsZero() && why != "" {
 		why = "the next rotation is due at " + at(s.Due)
 	}
-	if wait := time.Until(s.Last.Until); wait >= time.Second && s.Last.Phase == s.Phase {
+	if wait := time.Until(until); wait >= time.Second {
 		left = short(wait) + " left"
 	}
 	o.out.show(phase, why, left)

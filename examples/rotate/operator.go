@@ -20,6 +20,9 @@ type operator struct {
 	rotator *rotation.Rotator
 	out     *screen
 	poll    time.Duration // how often the state is read for the display
+
+	planned string    // the rotation and phase whose next step is known
+	step    time.Time // when it is due
 }
 
 func (o *operator) carryOut(ctx context.Context, s *settings) error {

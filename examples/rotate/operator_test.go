@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -93,6 +94,39 @@ func TestTerminalCommand(t *testing.T) {
 	if got := seen(out.String()); strings.Contains(got, "draining ·") || strings.Contains(got, "\x1b") {
 		t.Errorf("got %q, want the line erased", got)
 	}
+}
+
+// TestLongWait: a step looks an hour ahead; a person is told of the day.
+func TestLongWait(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.rotate(exitOK, "run -once")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	drained := &trigger{text: "23h59m left · the overlap of 24h0m0s", reached: cancel}
+	var errs strings.Builder
+	if code := program(ctx, append([]string{"now"}, s.flags...), drained, &errs, true); code != exitFail {
+		t.Errorf("got exit code %d, want %d for one that was interrupted", code, exitFail)
+	}
+	s.said.WriteString(drained.String())
+	s.note()
+	contains(t, drained.String(), "draining · "+drained.text)
+	contains(t, errs.String(), "interrupted; nothing is lost")
+}
+
+// A trigger is a writer that calls reached once a text was written.
+type trigger struct {
+	strings.Builder
+	text    string
+	reached func()
+}
+
+func (tr *trigger) Write(p []byte) (int, error) {
+	n, err := tr.Builder.Write(p)
+	if strings.Contains(tr.String(), tr.text) {
+		tr.reached()
+	}
+	return n, err
 }
 
 func TestFailuresOfLive(t *testing.T) {
