@@ -2,6 +2,7 @@ package rotationtest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -204,10 +205,24 @@ func (s simStore) String() string { return s.m.String() }
 
 func (s simStore) Current(ctx context.Context) (k *keyprovider.Key, r rotation.Revision, err error) {
 	err = s.a.enter(ctx, "Current", false, false, func(ctx context.Context) (err error) {
-		k, r, err = s.m.Current(ctx)
+		if k, r, err = s.m.Current(ctx); err == nil {
+			k, r, err = s.m.currentSince(s.a.w.currentLag)
+		}
 		return err
 	})
 	return k, r, err
+}
+
+// currentSince is what a replica says that is so far behind.
+func (m *Memory) currentSince(lag time.Duration) (*keyprovider.Key, rotation.Revision, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, v := range slices.Backward(m.values) {
+		if i == 0 || time.Since(v.from) >= lag {
+			return v.key, serialRevision(v.serial), v.err
+		}
+	}
+	return nil, "", because(m.name, keyprovider.ErrNotFound, "there is no key yet")
 }
 
 func (s simStore) Former(ctx context.Context, fingerprint string) (k *keyprovider.Key, err error) {
@@ -286,6 +301,7 @@ func (s simIssuer) Issue(ctx context.Context, name string, lifetime time.Duratio
 func (s simIssuer) List(ctx context.Context) (keys []rotation.IssuedKey, err error) {
 	err = s.a.enter(ctx, "List", true, false, func(ctx context.Context) (err error) {
 		keys, err = s.i.List(ctx)
+		keys = slices.DeleteFunc(keys, s.unlisted)
 		return err
 	})
 	return keys, err
@@ -293,10 +309,17 @@ func (s simIssuer) List(ctx context.Context) (keys []rotation.IssuedKey, err err
 
 func (s simIssuer) Inspect(ctx context.Context, id string) (k rotation.IssuedKey, err error) {
 	err = s.a.enter(ctx, "Inspect "+id, true, false, func(ctx context.Context) (err error) {
-		k, err = s.i.Inspect(ctx, id)
+		if k, err = s.i.Inspect(ctx, id); err == nil && s.unlisted(k) {
+			k, err = rotation.IssuedKey{}, because("admin", keyprovider.ErrNotFound, "not yet")
+		}
 		return err
 	})
 	return k, err
+}
+
+// unlisted reports whether a key is too young to be shown.
+func (s simIssuer) unlisted(k rotation.IssuedKey) bool {
+	return time.Since(k.CreatedAt) < s.a.w.listLag
 }
 
 func (s simIssuer) Restrict(ctx context.Context, id string, to rotation.Restriction) error {

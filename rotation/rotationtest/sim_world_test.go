@@ -39,6 +39,10 @@ type world struct {
 
 	planning sync.Mutex // held while a plan decides
 
+	// How slow news travels: a new key to lists, a promoted one to the Store's
+	// own Current, where the store can do no better.
+	listLag, currentLag time.Duration
+
 	mu        sync.Mutex
 	trace     []string
 	wrong     []string
