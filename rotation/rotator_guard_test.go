@@ -1,0 +1,141 @@
+package rotation_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/keybearer/keybearer/rotation"
+)
+
+// altered is an Issuer that shows keys otherwise than they are.
+type altered struct {
+	rotation.Issuer
+	alter func(*rotation.IssuedKey)
+}
+
+func (a altered) Inspect(ctx context.Context, id string) (rotation.IssuedKey, error) {
+	k, err := a.Issuer.Inspect(ctx, id)
+	a.alter(&k)
+	return k, err
+}
+
+// A key that is no longer shown as ours is left alone, by a rotation as by an
+// order to revoke it.
+func TestKeyThatIsNoLongerOurs(t *testing.T) {
+	for name, alter := range map[string]func(*rotation.IssuedKey){
+		"another owner": func(k *rotation.IssuedKey) { k.Owned = false },
+		"another name":  func(k *rotation.IssuedKey) { k.Name = "billing" },
+		"another id":    func(k *rotation.IssuedKey) { k.ID = "key_other" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				r := w.rotator(&monthlyOptions)
+				w.settle(r, rotation.PhaseIdle)
+				old := w.current()
+				w.until(r, rotation.PhaseRevoking)
+				o := monthlyOptions
+				o.Logger = slog.New(slog.DiscardHandler)
+				stranger, err := rotation.NewRotator(altered{w.issuer, func(k *rotation.IssuedKey) {
+					if k.ID == old.Info().ID {
+						alter(k)
+					}
+				}}, w.store, &o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Hour) // the lease
+				for range 10 {
+					p, _ := stranger.Step(t.Context())
+					time.Sleep(time.Until(p.Until))
+				}
+				if err := w.issuer.Probe(t.Context(), old); err != nil {
+					t.Errorf("the key: %v", err)
+				}
+
+				order, err := rotation.NewRotator(altered{w.issuer, alter}, w.store, &o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				serving := w.current()
+				_ = order.RevokeNow(t.Context())
+				if err := w.issuer.Probe(t.Context(), serving); err != nil {
+					t.Errorf("the current key, after RevokeNow: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// An orphan that somebody uses after it was found is no orphan.
+func TestOrphanThatIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.rotator(&monthlyOptions)
+		w.settle(r, rotation.PhaseIdle)
+		stray := w.service.NewKey("svc_1", name(w.status(r), 1, 1), day)
+		w.step(r)
+		if got := w.status(r).Orphans; len(got) != 1 || got[0].ID != stray.Info().ID {
+			t.Fatalf("orphans %+v, want the stray key", got)
+		}
+		if err := w.service.Call(stray); err != nil {
+			t.Fatal(err)
+		}
+		w.settle(r, rotation.PhaseIdle)
+		if err := w.issuer.Probe(t.Context(), stray); err != nil {
+			t.Errorf("the key that somebody uses: %v", err)
+		}
+		if s := w.status(r); len(s.Orphans) != 0 || len(s.Reported) != 1 {
+			t.Errorf("orphans %+v, reported %+v, want it reported", s.Orphans, s.Reported)
+		}
+	})
+}
+
+// A key that lives for less than it was asked for, or for ever, is not promoted.
+func TestKeyOfAnotherLifetime(t *testing.T) {
+	for name, end := range map[string]func(k *rotation.IssuedKey){
+		"shorter": func(k *rotation.IssuedKey) { k.ExpiresAt = k.CreatedAt.Add(30 * day) },
+		"endless": func(k *rotation.IssuedKey) { k.ExpiresAt = time.Time{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				o := monthlyOptions
+				o.Logger = slog.New(slog.DiscardHandler)
+				r, err := rotation.NewRotator(altered{w.issuer, end}, w.store, &o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.until(r, rotation.PhaseFailed)
+				if r.Health() == nil {
+					t.Error("Health is nil")
+				}
+				w.step(r)
+				if got := w.alive(); len(got) != 0 {
+					t.Errorf("alive %q, want none", got)
+				}
+			})
+		})
+	}
+}
+
+// One replica drives; another one stays away for as long as the lease runs, and
+// goes on when it is over.
+func TestLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b := w.rotator(&monthlyOptions), w.rotator(&monthlyOptions)
+		w.until(a, rotation.PhaseStaged)
+		p := w.step(b)
+		if p.Did != "" || p.Until.Sub(time.Now()) != 2*time.Minute {
+			t.Errorf("the other replica: %+v, want that it waits for two minutes", p)
+		}
+		time.Sleep(time.Until(p.Until))
+		if p := w.step(b); p.Phase != rotation.PhaseTested {
+			t.Errorf("after the lease: %+v, want tested", p)
+		}
+	})
+}
