@@ -72,11 +72,12 @@ var errClaimed = errors.New("gcpstore: claimed")
 // claimPause is between two looks at a claim that keeps us off.
 const claimPause = 300 * time.Millisecond
 
-// claimed is a claim that was written: the version that it is of, and the
-// annotation.
+// claimed is a claim that was written: the version that it is of, the
+// annotation, and until when the next version must have been added.
 type claimed struct {
 	before version
 	text   string
+	until  time.Time
 }
 
 // claim claims the promotion from a revision. It waits for the claim of another: either a version appears, and that
@@ -109,6 +110,7 @@ func (s *Store) tryClaim(ctx context.Context, from rotation.Revision) (claimed, 
 		if s.watch.left(claimOf(secret), v.number) > 0 {
 			return errClaimed
 		}
+		until := time.Now().Add(s.addTime())
 		mine := claim{From: v.number, By: rand.Text(), Seconds: int((2*s.addTime() + time.Second - 1) / time.Second)}
 		text, err := json.Marshal(mine)
 		if err != nil {
@@ -118,15 +120,16 @@ func (s *Store) tryClaim(ctx context.Context, from rotation.Revision) (claimed, 
 			secret.Annotations = map[string]string{}
 		}
 		secret.Annotations[claimKey] = string(text)
-		s.watch.left(mine, v.number) // where we die and come back, from now on
-		c = claimed{v, string(text)}
+		s.watch.left(mine, v.number) // should this come to nothing, our next attempt waits from now on
+		c = claimed{v, string(text), until}
 		return nil
 	})
 	return c, err
 }
 
-// addTime bounds what follows a claim. Half as long again as it is what an
-// abandoned call may still be under way.
+// addTime is how long the owner of a claim has to add the version. Others
+// respect it for twice as long: a call that its client has given up may still be
+// under way.
 func (s *Store) addTime() time.Duration {
 	if s.opts.Timeout < 0 {
 		return DefaultTimeout

@@ -173,3 +173,29 @@ func FuzzClaim(f *testing.F) {
 		}
 	})
 }
+
+// Who gets to add the version too late, because the answer to the claim took its
+// time, does not add it: others may have stopped waiting.
+func TestClaimLate(t *testing.T) {
+	bubble(t, Options{Timeout: -1}, func(w *world) {
+		w.do(func() {
+			w.before = func(_ context.Context, m, name string) error {
+				if m == "access" && name == mainName+"/versions/1" && w.claimText() != "" {
+					time.Sleep(DefaultTimeout + time.Second)
+				}
+				return nil
+			}
+		})
+		w.take()
+		err := w.store.Promote(w.Context(), w.key(), "")
+		if !errors.Is(err, keyprovider.ErrUnavailable) {
+			t.Errorf("Promote: %v", err)
+		}
+		if n := count(w.take(), "add openai"); n != 0 {
+			t.Errorf("a version was sent %d times", n)
+		}
+		if got := w.claimText(); got != "" {
+			t.Errorf("the claim is %q", got)
+		}
+	})
+}

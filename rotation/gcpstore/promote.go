@@ -78,7 +78,7 @@ func (s *Store) promoteLatest(ctx context.Context, value []byte, from rotation.R
 	if err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeout(ctx, s.addTime())
+	bounded, cancel := context.WithDeadline(ctx, claimed.until)
 	defer cancel()
 	next, f := s.at(bounded, s.main, claimed.before.number+1)
 	switch {

@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -54,6 +55,8 @@ type vault struct {
 	main, pending string // resource names
 	alias         string
 	client        gcpstore.Client // instead of one of the store's own
+	through       string          // the address of a proxy that stores connect to
+	apart         bool            // readers come by the owner's way, where no faults are
 }
 
 var vaults atomic.Int64
@@ -98,7 +101,7 @@ func (v *vault) open(opts gcpstore.Options) *gcpstore.Store {
 	v.tb.Helper()
 	opts.Alias = v.alias
 	if opts.Client = v.client; v.client == nil {
-		opts.Endpoint = v.addr
+		opts.Endpoint = cmp.Or(v.through, v.addr)
 	}
 	s, err := gcpstore.New(v.tb.Context(), v.main, &opts)
 	if err != nil {
@@ -115,7 +118,11 @@ func (v *vault) reader() *gcpsm.Provider {
 	if version == "" {
 		version = "latest"
 	}
-	p, err := gcpsm.New(v.tb.Context(), v.main+"/versions/"+version, &gcpsm.Options{Endpoint: v.addr})
+	opts := gcpsm.Options{Endpoint: v.addr}
+	if v.apart {
+		opts = gcpsm.Options{Client: v.admin}
+	}
+	p, err := gcpsm.New(v.tb.Context(), v.main+"/versions/"+version, &opts)
 	if err != nil {
 		v.tb.Fatal(err)
 	}

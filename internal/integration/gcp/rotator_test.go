@@ -66,7 +66,7 @@ func newRotating(t *testing.T, alias string, quietFor time.Duration) *rotating {
 		s := v.open(gcpstore.Options{MinOverlap: -1, Timeout: time.Second})
 		t.Cleanup(func() { s.Close() })
 		rotator, err := rotation.NewRotator(issuer, s, &rotation.RotatorOptions{
-			Schedule: rotation.Every(time.Hour), Overlap: 500 * time.Millisecond, Quiet: quietFor,
+			Schedule: rotation.Every(time.Hour), Overlap: time.Second, Quiet: quietFor,
 			TestFor: 30 * time.Second, Lease: time.Second, Holder: holder, Logger: quiet, OnEvent: r.event,
 		})
 		if err != nil {
