@@ -2,7 +2,12 @@ package rotationtest
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/rotation"
@@ -102,4 +107,73 @@ func TestFaultMatrixOfRequests(t *testing.T) {
 		t.Logf("%s: %d calls, %d schedules with one fault", q.name, len(calls), s.schedules-before)
 	}
 	t.Log(s)
+}
+
+// TestRandomRequests: three processes, to which anything happens, while
+// operators ask for this and that at any time. However it goes, one key of ours
+// serves in the end, each other one is gone or reported, and readers' calls fail
+// only if the current key was to be revoked at once.
+func TestRandomRequests(t *testing.T) {
+	seeds := 60
+	if os.Getenv("KEYBEARER_SIMULATE") == "all" {
+		seeds = 1500
+	}
+	s := &simulation{t: t}
+	for seed := range seeds {
+		s.run(fmt.Sprintf("seed %d", seed), ours, func(w *world) {
+			random := rand.New(rand.NewPCG(uint64(seed), 3))
+			over := false
+			var running sync.WaitGroup
+			for range 3 {
+				a := w.rotator()
+				a.plan = disturb(rand.New(rand.NewPCG(random.Uint64(), 4)))
+				running.Go(func() {
+					err := w.finish(a, func() bool {
+						w.mu.Lock()
+						defer w.mu.Unlock()
+						return over
+					})
+					if err != nil {
+						w.fail("a process does not come to the end: %v", err)
+					}
+				})
+			}
+			for range 5 {
+				time.Sleep(time.Duration(random.Int64N(int64(3 * time.Hour))))
+				q := requests[random.IntN(len(requests))]
+				w.note("REQUEST: %s", q.name)
+				if q.outage {
+					w.set(func() { w.outage, w.revokeNow = true, true })
+				}
+				operator := w.rotator()
+				operator.plan = disturb(rand.New(rand.NewPCG(random.Uint64(), 5)))
+				w.insist(operator, q.name, q.ask)
+			}
+			time.Sleep(time.Hour)
+			w.set(func() { over = true })
+			running.Wait()
+			w.flight.Wait()
+			synctest.Wait()
+			w.set(func() { clear(w.downUntil) })
+			a := w.rotator()
+			if err := a.drive(func() bool {
+				return w.phase() == rotation.PhaseIdle && w.pointer() != nil && len(w.live())-w.stray(a) == 1
+			}); err != nil {
+				w.fail("the world does not come to rest: %v", err)
+			}
+			w.judgeReported(a)
+		})
+	}
+	t.Log(s)
+}
+
+// stray is how many live keys of ours are reported.
+func (w *world) stray(a *actor) (n int) {
+	reported := w.reported(a)
+	for _, id := range w.live() {
+		if reported[id] {
+			n++
+		}
+	}
+	return n
 }
