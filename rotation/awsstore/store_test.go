@@ -42,15 +42,15 @@ func newKey(tb testing.TB) *keyprovider.Key {
 func (p *place) newKey() *keyprovider.Key { return newKey(p.T) }
 
 func (p *place) ok(err error) {
-	p.T.Helper()
+	p.Helper()
 	if err != nil {
-		p.T.Fatal(err)
+		p.Fatal(err)
 	}
 }
 
 // promoteNew stages and promotes a key.
 func (p *place) promoteNew() *keyprovider.Key {
-	p.T.Helper()
+	p.Helper()
 	k := p.newKey()
 	p.ok(p.Stage(p.Context(), k))
 	staged, err := p.Staged(p.Context())
@@ -60,7 +60,7 @@ func (p *place) promoteNew() *keyprovider.Key {
 }
 
 func (p *place) revision() rotation.Revision {
-	p.T.Helper()
+	p.Helper()
 	_, r, err := p.Current(p.Context())
 	if err != nil && !errors.Is(err, keyprovider.ErrNotFound) {
 		p.Fatal(err)
@@ -73,7 +73,7 @@ func (p *place) value(label string) string {
 }
 
 func (p *place) wantClass(err, class error, text string) {
-	p.T.Helper()
+	p.Helper()
 	if !errors.Is(err, class) || !strings.Contains(err.Error(), text) {
 		p.Errorf("got %v, want %v: ...%s...", err, class, text)
 	}
@@ -143,7 +143,7 @@ func TestPendingOfOthers(t *testing.T) {
 }
 
 func (p *place) mustStaged() *keyprovider.Key {
-	p.T.Helper()
+	p.Helper()
 	k, err := p.Staged(p.Context())
 	p.ok(err)
 	return k

@@ -7,14 +7,14 @@ import (
 
 // input is what the operations take.
 type input struct {
-	SecretId, Name                   string //nolint:staticcheck // the service's spelling
-	VersionId, VersionStage          string //nolint:staticcheck // the service's spelling
+	SecretId, Name                   string
+	VersionId, VersionStage          string
 	ClientRequestToken               string
 	SecretString                     *string
 	VersionStages                    []string
 	RotationToken                    string
-	MoveToVersionId                  string //nolint:staticcheck // the service's spelling
-	RemoveFromVersionId              string //nolint:staticcheck // the service's spelling
+	MoveToVersionId                  string
+	RemoveFromVersionId              string
 	IncludeDeprecated                bool
 	RecoveryWindowInDays, MaxResults int
 }
