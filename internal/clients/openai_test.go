@@ -28,8 +28,11 @@ func leftover(t *testing.T) string {
 	return junk
 }
 
+// chatModel is one that the fake knows, whatever becomes of it at OpenAI.
+const chatModel = "gpt-4o-mini"
+
 var chatParams = openai.ChatCompletionNewParams{
-	Model:    openai.ChatModelGPT4oMini,
+	Model:    chatModel,
 	Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("hello")},
 }
 
@@ -79,7 +82,7 @@ var calls = []struct {
 }
 
 var responseParams = responses.ResponseNewParams{
-	Model: openai.ChatModelGPT4oMini,
+	Model: chatModel,
 	Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("hello")},
 }
 

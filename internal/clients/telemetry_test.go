@@ -85,8 +85,8 @@ func next(ok bool, err error) error {
 }
 
 var (
-	secretChat     = openai.ChatCompletionNewParams{Model: openai.ChatModelGPT4oMini, Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(secretPrompt)}}
-	secretResponse = responses.ResponseNewParams{Model: openai.ChatModelGPT4oMini, Input: responses.ResponseNewParamsInputUnion{OfString: openai.String(secretPrompt)}}
+	secretChat     = openai.ChatCompletionNewParams{Model: chatModel, Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(secretPrompt)}}
+	secretResponse = responses.ResponseNewParams{Model: chatModel, Input: responses.ResponseNewParamsInputUnion{OfString: openai.String(secretPrompt)}}
 	secretGoChat   = gopenai.ChatCompletionRequest{Model: gopenai.GPT4oMini, Messages: []gopenai.ChatCompletionMessage{{Role: gopenai.ChatMessageRoleUser, Content: secretPrompt}}}
 )
 
