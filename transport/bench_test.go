@@ -76,6 +76,27 @@ func BenchmarkRoundTrip(b *testing.B) {
 // BenchmarkBase is what the others are measured against.
 func BenchmarkBase(b *testing.B) { benchmarkRoundTrip(b, nothing) }
 
+// BenchmarkNobodyListens is what telemetry costs a call where there is no SDK and
+// no Observer.
+func BenchmarkNobodyListens(b *testing.B) {
+	s, err := newSettings(&Options{Base: nothing})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := call{engine: &engine{settings: s}, req: benchmarkRequest(b), hop: hop{origin: s.origins[0]}}
+	cred := newCredential(newKey(b, "v1"), s.scheme)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.op = c.watch()
+		if err := c.op.begin(cred); err != nil {
+			b.Fatal(err)
+		}
+		_, span := c.startAttempt(c.req.Context(), c.op.room(0), c.req, c.hop, cred, 0)
+		span.answered(nil)
+		c.op.follow(nil)
+	}
+}
+
 // TestRoundTripAllocates holds the promise on what a Transport adds to a call.
 func TestRoundTripAllocates(t *testing.T) {
 	rt := newTestTransport(t, always(newKey(t, "v1")), &Options{Base: nothing})

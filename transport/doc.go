@@ -71,8 +71,8 @@
 // budgets, quotas, audits and access logs.
 //
 // The names, their bounds and the options are in docs/telemetry.md of the
-// repository. Where no SDK is set up and no Observer is given, none of this costs
-// more than two atomic loads.
+// repository. Where no SDK is set up and no Observer is given, all that is left of
+// this is a few atomic loads.
 //
 // # Security
 //

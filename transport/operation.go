@@ -76,11 +76,15 @@ func (o *operation) room(replays int) *attemptSpan {
 // watch begins the operation of a call, if anybody wants to hear of it.
 func (c *call) watch() *operation {
 	req, ctx := c.req, c.req.Context()
+	tracer, measured := c.tracing.tracer(), c.meters.on(ctx)
+	if len(c.observers) == 0 && tracer == nil && !measured {
+		return nil // as cheaply as that can be said
+	}
 	route, deployment := genai.Find(req.Method, req.URL.Path)
-	tracer, measured := c.tracing.tracer(), route != nil && c.meters.on(ctx)
-	if len(c.observers) == 0 && (route == nil || tracer == nil && !measured) {
+	if len(c.observers) == 0 && route == nil {
 		return nil
 	}
+	measured = measured && route != nil
 	o := &operation{settings: c.settings, ctx: ctx, route: route, measured: measured, reading: readings.Get().(*reading)}
 	method, _ := spanMethod(req.Method)
 	address, port := serverOf(req.URL, c.hop.origin)
