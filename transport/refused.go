@@ -63,16 +63,21 @@ var otherTrouble = map[string]bool{
 // trust would fail calls until somebody restarts the program.
 func openAIVerdict(h http.Header, body []byte) verdict {
 	var answer struct {
-		Error struct {
-			Message string `json:"message"`
-			Code    any    `json:"code"` // a string, a number or null
-		} `json:"error"`
+		Error json.RawMessage `json:"error"`
 	}
 	if err := json.Unmarshal(plainText(h, body), &answer); err != nil {
 		return dead
 	}
-	code, _ := answer.Error.Code.(string)
-	if otherTrouble[code] || strings.Contains(strings.ToLower(answer.Error.Message), "missing scopes") {
+	var e struct {
+		Message string `json:"message"`
+		Code    any    `json:"code"` // a string, a number or null
+	}
+	// Some of OpenAI's endpoints answer with the bare message.
+	if json.Unmarshal(answer.Error, &e.Message) != nil && json.Unmarshal(answer.Error, &e) != nil {
+		return dead
+	}
+	code, _ := e.Code.(string)
+	if otherTrouble[code] || strings.Contains(strings.ToLower(e.Message), "missing scopes") {
 		return alive
 	}
 	return dead

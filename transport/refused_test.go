@@ -137,6 +137,8 @@ func TestOpenAIVerdict(t *testing.T) {
 		{"object for a code", "", `{"error":{"message":"m","code":{"a":1}}}`, dead},
 		{"error is a string", "", `{"error":"no_organization"}`, dead},
 		{"missing scopes in any case", "", `{"error":{"message":"MISSING SCOPES: api.read"}}`, alive},
+		{"missing scopes as a bare string", "", `{"error":"Missing scopes: api.management.read"}`, alive},
+		{"another bare string", "", `{"error":"nope"}`, dead},
 		{"code in the message only", "", `{"error":{"message":"no_organization"}}`, dead},
 		{"code outside of error", "", `{"code":"no_organization"}`, dead},
 		{"array", "", `[]`, dead},
