@@ -89,6 +89,9 @@ func (t *turn) veto(ctx context.Context, p pointer) (ending, error) {
 	if why, err := t.serving(ctx, p); err != nil {
 		return ending{}, err
 	} else if why != "" {
+		if _, err := t.listed(ctx); err != nil { // a state that is older than the world stops here
+			return ending{}, err
+		}
 		out := waits(check, "%s: the old key must live", why)
 		out.alarming = true
 		return out, nil

@@ -13,12 +13,14 @@ import (
 // A gate stands between a Rotator and its Store and Issuer, counts the calls,
 // and has something happen at one of them.
 type gate struct {
+	w      *world
 	store  rotation.Store
 	issuer rotation.Issuer
 
 	mu    sync.Mutex
 	calls int
 	at    int    // the call, counted from 1, at which it happens
+	only  string // the first call of this name, if not ""
 	how   string // "crash", "error", "lost" or "pause"
 	what  string // the call's name, once it happened
 	held  chan struct{}
@@ -29,7 +31,7 @@ type gate struct {
 var errCrashed = errors.New("the process is gone")
 
 func newGate(w *world, at int, how string) *gate {
-	return &gate{store: w.store, issuer: w.issuer, at: at, how: how, held: make(chan struct{}), go_: make(chan struct{})}
+	return &gate{w: w, store: w.store, issuer: w.issuer, at: at, how: how, held: make(chan struct{}), go_: make(chan struct{})}
 }
 
 // pass lets a call through, or not.
@@ -37,7 +39,7 @@ func pass[T any](ctx context.Context, g *gate, what string, f func() (T, error))
 	var none T
 	g.mu.Lock()
 	g.calls++
-	hit := g.calls == g.at
+	hit := g.calls == g.at || g.only != "" && g.only == what && g.what == ""
 	if hit {
 		g.what = what
 	}
@@ -143,6 +145,7 @@ type gatedIssuer struct{ g *gate }
 
 func (i gatedIssuer) Issue(ctx context.Context, name string, lifetime time.Duration) (*keyprovider.Key, error) {
 	return pass(ctx, i.g, "Issue", func() (*keyprovider.Key, error) {
+		i.g.w.mint(name)
 		return i.g.issuer.Issue(context.WithoutCancel(ctx), name, lifetime)
 	})
 }

@@ -139,3 +139,50 @@ func TestLease(t *testing.T) {
 		}
 	})
 }
+
+// A replica is about to promote a key when that is no longer staged: another
+// replica mints a new one, and leaves the first alive until a promotion that is
+// under way cannot arrive any more.
+func TestParkedKey(t *testing.T) {
+	for _, arrives := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			r := w.rotator(&faultOptions)
+			w.settle(r, rotation.PhaseIdle)
+			w.until(r, rotation.PhasePromoting)
+			parked := w.status(r).Next.ID
+			g := newGate(w, 0, "pause")
+			g.only = "Promote"
+			late := w.gated(g, 1000*day)
+			time.Sleep(time.Hour) // the lease
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = late.Step(t.Context())
+			}()
+			<-g.held
+			if err := w.store.Stage(t.Context(), w.service.NewKey("svc_1", "by hand", day)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+			w.until(r, rotation.PhaseTested)
+			if arrives {
+				close(g.go_)
+				<-done
+				w.serves("a promotion that comes late")
+				if got := w.current().Info().ID; got != parked {
+					t.Fatalf("readers have %s, want %s: the test has lost its subject", got, parked)
+				}
+				return
+			}
+			w.until(r, rotation.PhaseDraining)
+			w.settle(r, rotation.PhaseIdle)
+			if _, err := w.issuer.Inspect(t.Context(), parked); err == nil {
+				t.Error("the parked key is alive, though nothing can bring it back")
+			}
+			close(g.go_)
+			<-done
+			w.serves("a promotion that comes too late")
+		})
+	}
+}

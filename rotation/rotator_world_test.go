@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -22,6 +23,30 @@ type world struct {
 
 	mu     sync.Mutex
 	events []rotation.RotatorEvent
+	names  map[string]bool // of the keys that were minted, or meant to be
+}
+
+// naming is the world's Issuer, which minds that no name is given twice.
+type naming struct {
+	*rotationtest.ServiceIssuer
+	w *world
+}
+
+func (n naming) Issue(ctx context.Context, name string, lifetime time.Duration) (*keyprovider.Key, error) {
+	n.w.mint(name)
+	return n.ServiceIssuer.Issue(ctx, name, lifetime)
+}
+
+func (w *world) mint(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.names == nil {
+		w.names = map[string]bool{}
+	}
+	if w.names[name] {
+		w.Errorf("a second key was to be minted under the name %s", name)
+	}
+	w.names[name] = true
 }
 
 func newWorld(t *testing.T) *world {
@@ -45,7 +70,7 @@ func (w *world) rotator(opts *rotation.RotatorOptions) *rotation.Rotator {
 		defer w.mu.Unlock()
 		w.events = append(w.events, e)
 	}
-	r, err := rotation.NewRotator(w.issuer, w.store, &o)
+	r, err := rotation.NewRotator(naming{w.issuer, w}, w.store, &o)
 	if err != nil {
 		w.Fatal(err)
 	}
