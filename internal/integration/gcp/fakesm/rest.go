@@ -32,7 +32,7 @@ func (s *Server) StartREST(addr string) (base string, stop func(), err error) {
 		defer close(done)
 		_ = server.Serve(listener)
 	}()
-	return "http://" + listener.Addr().String(), func() { server.Close(); <-done }, nil
+	return "http://" + listener.Addr().String(), func() { _ = server.Close(); <-done }, nil
 }
 
 func (s *Server) serveREST(w http.ResponseWriter, r *http.Request) {
