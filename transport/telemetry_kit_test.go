@@ -36,7 +36,7 @@ type watcher struct {
 }
 
 func newWatcher(t *testing.T) *watcher {
-	w := &watcher{t: t, spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader(), ended: make(chan struct{}, 100)}
+	w := &watcher{t: t, spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader(), ended: make(chan struct{}, 1000)}
 	w.options = Options{
 		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(w.spans), sdktrace.WithSpanProcessor(operationEnds{w})),
 		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(w.reader)),
