@@ -26,6 +26,13 @@ func (s *Store) Current(ctx context.Context) (*keyprovider.Key, rotation.Revisio
 	case !v.exists():
 		return nil, "", s.problem(keyprovider.ErrNotFound, "no version of the secret is current yet")
 	case v.gone:
+		// The service answers the same where it cannot decrypt a version. That
+		// passes, and is no reason to do anything.
+		if _, enabled, f := s.describe(ctx, s.main, text(v.number)); f != nil {
+			return nil, "", s.report(f)
+		} else if enabled {
+			return nil, "", s.problem(keyprovider.ErrUnavailable, "the current version is enabled and cannot be read: is its KMS key enabled, and may Secret Manager use it?")
+		}
 		return nil, s.revision(v), s.problem(keyprovider.ErrNotFound, "the current version is disabled or destroyed: readers get none")
 	}
 	k, err := s.key(v)

@@ -39,6 +39,27 @@ func TestCurrentGone(t *testing.T) {
 	}
 }
 
+// A version whose KMS key cannot be used is answered as a disabled one is, and
+// is still the current one.
+func TestCurrentUndecryptable(t *testing.T) {
+	each(t, func(w *world, _ string) {
+		k := w.promoted()
+		w.do(func() {
+			w.before = func(ctx context.Context, m, name string) error {
+				if strings.HasSuffix(name, "/versions/2") {
+					return nil // there is none
+				}
+				return failing("access", mainName, codes.FailedPrecondition)(ctx, m, name)
+			}
+		})
+		if got, from, err := w.store.Current(w.Context()); !errors.Is(err, keyprovider.ErrUnavailable) || from != "" || !strings.Contains(err.Error(), "KMS") {
+			w.Errorf("Current: %v, %q, %v", got, from, err)
+		}
+		w.do(func() { w.before = nil })
+		w.current(w.store, k)
+	})
+}
+
 // latest may lag behind by hours, and does not for the store, whether or not it
 // has seen the newest version before.
 func TestCurrentLag(t *testing.T) {

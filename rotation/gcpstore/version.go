@@ -107,9 +107,17 @@ func (s *Store) latest(ctx context.Context, of *place) (version, *gcpclient.Fail
 	case f.Code != codes.FailedPrecondition:
 		return version{}, f
 	}
-	// It is disabled or destroyed, and this error does not say which it is.
+	// This error does not say which version it is.
+	v, _, f = s.describe(ctx, of, gcpclient.Latest)
+	v.gone = true
+	return v, f
+}
+
+// describe reads of a version what is not secret: its number, none where there
+// is no such version, and whether it is enabled.
+func (s *Store) describe(ctx context.Context, of *place, name string) (v version, enabled bool, f *gcpclient.Failed) {
 	f = s.read(ctx, func(ctx context.Context, client Client) error {
-		resp, err := client.GetSecretVersion(ctx, &secretmanagerpb.GetSecretVersionRequest{Name: of.Version(gcpclient.Latest)}, gcpclient.Once())
+		resp, err := client.GetSecretVersion(ctx, &secretmanagerpb.GetSecretVersionRequest{Name: of.Version(name)}, gcpclient.Once())
 		if err != nil {
 			return err
 		}
@@ -117,14 +125,14 @@ func (s *Store) latest(ctx context.Context, of *place) (version, *gcpclient.Fail
 		if !ok {
 			return errNameless
 		}
-		v = version{number: number, gone: true}
+		v, enabled = version{number: number}, resp.GetState() == secretmanagerpb.SecretVersion_ENABLED
 		return nil
 	})
 	if f != nil && f.Code == codes.NotFound {
-		return version{}, nil // deleted meanwhile
+		return version{}, false, nil
 	}
 	grant(f, "secretmanager.versions.get (roles/secretmanager.viewer)", of)
-	return v, f
+	return v, enabled, f
 }
 
 // access reads a version by its number or by latest.

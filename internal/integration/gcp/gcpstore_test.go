@@ -15,6 +15,7 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/keybearer/keybearer/internal/integration/gcp/fakesm"
@@ -207,5 +208,40 @@ func (v *vault) disable(secret string) {
 	}
 	if _, err := v.admin.DisableSecretVersion(ctx, &secretmanagerpb.DisableSecretVersionRequest{Name: latest.Name}); err != nil {
 		v.tb.Fatal(err)
+	}
+}
+
+// TestCreatePending has the service's rules judge how the second secret is made,
+// of which a global and a regional one differ.
+func TestCreatePending(t *testing.T) {
+	for _, tt := range []struct {
+		name, location string
+		rest           bool
+	}{{name: "global"}, {name: "REST", rest: true}, {name: "regional", location: "europe-west4"}} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := newVault(t, tt.location, "")
+			if tt.rest {
+				v.client = v.restClient()
+			}
+			must(t, v.admin.DeleteSecret(t.Context(), &secretmanagerpb.DeleteSecretRequest{Name: v.pending}))
+			stores := []*gcpstore.Store{v.open(gcpstore.Options{CreatePending: true}), v.open(gcpstore.Options{CreatePending: true})}
+			var wg sync.WaitGroup
+			won := make([]error, len(stores))
+			for i, s := range stores {
+				t.Cleanup(func() { s.Close() })
+				wg.Go(func() { _, won[i] = s.SetState(context.Background(), []byte(`{}`), "") })
+			}
+			wg.Wait()
+			if (won[0] == nil) == (won[1] == nil) {
+				t.Errorf("of two that create the secret and set the state: %v, %v; want one to win", won[0], won[1])
+			}
+			main, err := v.admin.GetSecret(t.Context(), &secretmanagerpb.GetSecretRequest{Name: v.main})
+			must(t, err)
+			pending, err := v.admin.GetSecret(t.Context(), &secretmanagerpb.GetSecretRequest{Name: v.pending})
+			must(t, err)
+			if !proto.Equal(main.Replication, pending.Replication) || pending.Annotations["keybearer-state"] != "{}" {
+				t.Errorf("the second secret is %v", pending)
+			}
+		})
 	}
 }
