@@ -260,11 +260,22 @@ func pointsOf(m metricdata.Metrics) (kind string, sets []attribute.Set) {
 	return "histogram", sets
 }
 
+// A signalOf is a log's writer that says when a swap has been logged.
+type signalOf chan struct{}
+
+func (s signalOf) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), "key swapped") {
+		s <- struct{}{}
+	}
+	return len(p), nil
+}
+
 // emitSource has a Source fetch, swap, fail and be told of a refusal.
 func emitSource(t *testing.T, to names) {
 	w := newWatcher(t)
 	version := 1
 	down := false
+	swapped := make(signalOf, 1)
 	provider := keyprovider.Func(func(_ context.Context, last keyprovider.Version) (*keyprovider.Key, error) {
 		if down {
 			return nil, &keyprovider.Error{Provider: "test", Class: keyprovider.ErrUnavailable, Err: errors.New("away")}
@@ -272,7 +283,7 @@ func emitSource(t *testing.T, to names) {
 		return newKey(t, "v"+string(rune('0'+version))), nil
 	})
 	source, err := rotation.NewSource(t.Context(), provider, &rotation.SourceOptions{
-		PollInterval: -1, MinRefresh: -1, Logger: slog.New(slog.DiscardHandler),
+		PollInterval: -1, MinRefresh: -1, Logger: slog.New(slog.NewTextHandler(swapped, nil)),
 		TracerProvider: w.options.TracerProvider, MeterProvider: w.options.MeterProvider,
 	})
 	if err != nil {
@@ -291,6 +302,7 @@ func emitSource(t *testing.T, to names) {
 	if err := source.Refresh(t.Context()); err == nil {
 		t.Fatal("the store is not away")
 	}
+	<-swapped // counted before it is logged, on a goroutine of its own
 	for _, s := range w.spans.Ended() {
 		if s.Name() != "keybearer.fetch" {
 			t.Errorf("the Source makes a span %q, which is not documented", s.Name())
