@@ -3,6 +3,7 @@ package rotation_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,4 +186,69 @@ func TestParkedKey(t *testing.T) {
 			w.serves("a promotion that comes too late")
 		})
 	}
+}
+
+// While a replica is about to revoke the old key, somebody puts that key back
+// and has it adopted. Whatever call the replica was held up at, but the
+// revocation itself, it lets the key live.
+func TestAdoptedWhileItIsRevoked(t *testing.T) {
+	for at := 1; ; at++ {
+		var call string
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			r := w.rotator(&faultOptions)
+			w.settle(r, rotation.PhaseIdle)
+			old := w.current()
+			w.until(r, rotation.PhaseRevoking)
+			g := newGate(w, at, "pause")
+			late := w.gated(g, 1000*day)
+			time.Sleep(time.Hour) // the lease
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = late.Step(t.Context())
+			}()
+			<-g.held
+			call = g.happened()
+			w.set(old)
+			if err := r.Adopt(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			close(g.go_)
+			<-done
+			if call != "Revoke" {
+				w.serves("held up at " + call)
+			}
+		})
+		if call == "Revoke" || t.Failed() {
+			break
+		}
+	}
+}
+
+// A replica whose clock was days behind recorded the promotion. The issuer's
+// clock tells that it cannot have been so long ago.
+func TestPromotedByASlowClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.rotator(&monthlyOptions)
+		w.settle(r, rotation.PhaseIdle)
+		w.until(r, rotation.PhaseDraining)
+		doc, rev, err := w.store.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow := strings.Replace(string(doc), `"promoted_at":"2000-01-31T`, `"promoted_at":"2000-01-21T`, 1)
+		if slow == string(doc) {
+			t.Fatalf("the state is %s: the test has lost its subject", doc)
+		}
+		if _, err := w.store.SetState(t.Context(), []byte(slow), rev); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		w.until(r, rotation.PhaseRevoking)
+		if got := time.Since(began); got < day-time.Minute {
+			t.Errorf("drained for %s, want 24h", got)
+		}
+	})
 }
