@@ -148,9 +148,9 @@ func disturb(random *rand.Rand) func(*simCall) fault {
 // through two rotations.
 func TestRandomSchedules(t *testing.T) {
 	s := &simulation{t: t}
-	seeds := 100
-	if testing.Short() {
-		seeds = 50
+	seeds := 200
+	if allSchedules() {
+		seeds = 2000
 	}
 	for seed := range seeds {
 		s.run(fmt.Sprintf("seed %d", seed), scenarios[seed%len(scenarios)], func(w *world) {

@@ -3,7 +3,6 @@ package rotationtest
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -115,7 +114,7 @@ func TestFaultMatrixOfRequests(t *testing.T) {
 // only if the current key was to be revoked at once.
 func TestRandomRequests(t *testing.T) {
 	seeds := 60
-	if os.Getenv("KEYBEARER_SIMULATE") == "all" {
+	if allSchedules() {
 		seeds = 1500
 	}
 	s := &simulation{t: t}

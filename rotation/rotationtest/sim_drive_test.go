@@ -156,14 +156,17 @@ var scenarios = []scenario{
 // simulation counts and judges schedules.
 type simulation struct {
 	t *testing.T
-	// part makes it explore one of so many schedules, unless all are asked for
-	// by $KEYBEARER_SIMULATE=all.
+	// part makes it explore one of so many schedules, unless allSchedules.
 	part      int
 	offered   int
 	schedules int
 	wrong     int
 	calls     int
 }
+
+// allSchedules reports whether every schedule is to be explored, however long
+// that takes.
+func allSchedules() bool { return os.Getenv("KEYBEARER_SIMULATE") == "all" }
 
 // add counts what a part of the simulation did.
 func (s *simulation) add(o *simulation) {
@@ -186,7 +189,7 @@ func (s *simulation) run(name string, sc scenario, schedule func(w *world)) {
 	s.t.Helper()
 	s.offered++
 	part := max(1, s.part) * stride
-	if os.Getenv("KEYBEARER_SIMULATE") == "all" {
+	if allSchedules() {
 		part = 1
 	}
 	if s.wrong >= maxWrong || s.offered%part != 1%part {
