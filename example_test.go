@@ -12,6 +12,8 @@ import (
 	_ "github.com/keybearer/keybearer/keyprovider/all" // every backend
 	"github.com/keybearer/keybearer/keyprovider/file"
 	"github.com/keybearer/keybearer/rotation"
+	"github.com/keybearer/keybearer/rotation/openaiadmin"
+	"github.com/keybearer/keybearer/rotation/vaultstore"
 	"github.com/keybearer/keybearer/transport"
 )
 
@@ -114,4 +116,34 @@ func Example_azure() {
 	cfg.HTTPClient = httpClient
 
 	_ = cfg
+}
+
+// A program that rotates the key.
+func Example_rotate() {
+	ctx := context.Background()
+
+	place, err := vaultstore.New(ctx, "secret/openai", nil) // where the services read their key
+	if err != nil {
+		log.Fatal(err)
+	}
+	provider, err := keyprovider.Open(ctx, "vault://secret/openai-admin") // the admin key, likewise by its place
+	if err != nil {
+		log.Fatal(err)
+	}
+	admin, err := rotation.NewSource(ctx, provider, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer admin.Close()
+	issuer, err := openaiadmin.New(admin, &openaiadmin.Options{
+		Project: "proj_1", ServiceAccount: "svc_1", Scopes: []string{"api.model.request"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	rotator, err := rotation.NewRotator(issuer, place, nil) // every 30 days; a key lives for 90
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print(rotator.Run(ctx))
 }
