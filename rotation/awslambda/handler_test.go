@@ -123,6 +123,9 @@ func TestForeignKeys(t *testing.T) {
 				t.Errorf("a key that is not of this secret, or was used: %v", err)
 			}
 		}
+		if !strings.Contains(w.log.String(), "key="+others[0]) || !strings.Contains(w.log.String(), "an account that is not ours") {
+			t.Errorf("the log does not tell of the key of another account:\n%s", w.log.String())
+		}
 		if _, err := w.handler.issuer.Inspect(w.Context(), orphan); !errors.Is(err, keyprovider.ErrNotFound) {
 			t.Errorf("a key that was never stored nor used: %v, want it revoked", err)
 		}

@@ -3,11 +3,15 @@ package awsstore
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/keybearer/keybearer/internal/awsclient/awsfake"
 	"github.com/keybearer/keybearer/keyprovider"
@@ -268,5 +272,34 @@ func TestLagOfOthers(t *testing.T) {
 		staged, err := keyprovider.NewKey(k.Reveal(), keyprovider.Info{Version: keyprovider.Version(version)})
 		p.ok(err)
 		p.ok(other.Promote(t.Context(), staged, from))
+	})
+}
+
+// A promotion whose answer is lost is not repeated by the SDK: the second one
+// would be refused, which says that somebody else was first.
+func TestPromoteIsSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t)
+		p.promoteNew()
+		k := p.newKey()
+		p.ok(p.Stage(t.Context(), k))
+		patient := secretsmanager.New(secretsmanager.Options{
+			Region: awsfake.Region, HTTPClient: &http.Client{Transport: p.aws}, Credentials: aws.AnonymousCredentials{}})
+		s := newStore(t, p.aws, &Options{Client: patient})
+		from, staged := p.revision(), p.mustStaged()
+		p.aws.Calls()
+		p.aws.Lose(awsfake.Only("UpdateSecretVersionStage"))
+		err := s.Promote(t.Context(), staged, from)
+		p.aws.Lose(nil)
+		p.wantClass(err, keyprovider.ErrUnavailable, "")
+		moves := 0
+		for _, call := range p.aws.Calls() {
+			if call == "UpdateSecretVersionStage" {
+				moves++
+			}
+		}
+		if current, _, err := p.Current(t.Context()); moves != 1 || err != nil || !current.Equal(k) {
+			t.Errorf("sent %d times, then Current = %v, %v", moves, current, err)
+		}
 	})
 }
