@@ -38,6 +38,10 @@ func (c *content) revision() rotation.Revision {
 
 // read returns what a file holds.
 func (s *Store) read(path string) (*content, error) {
+	// Opening a FIFO waits for a writer, so look first.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, s.failure(keyprovider.ErrInvalid, keyprovider.Reason("what has the file's name is no regular file", nil))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, s.fileError(err)
@@ -46,9 +50,6 @@ func (s *Store) read(path string) (*content, error) {
 	before, err := f.Stat()
 	if err != nil {
 		return nil, s.fileError(err)
-	}
-	if !before.Mode().IsRegular() {
-		return nil, s.failure(keyprovider.ErrInvalid, keyprovider.Reason("what has the file's name is no regular file", nil))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {
