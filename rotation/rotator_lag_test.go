@@ -43,7 +43,7 @@ func (l *lagging) Current(ctx context.Context) (*keyprovider.Key, rotation.Revis
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reads++
-	if l.moved && time.Now().Before(l.until) && !(l.wavers && l.reads%2 == 0) {
+	if l.moved && time.Now().Before(l.until) && (!l.wavers || l.reads%2 == 1) {
 		if l.key == nil {
 			return nil, l.rev, &keyprovider.Error{Class: keyprovider.ErrNotFound}
 		}
