@@ -65,6 +65,7 @@ func New(tb testing.TB) *World {
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
 		w.addTransport(tb, protocol, rotated.source)
 	}
+	w.addRotator(tb)
 	w.addCauses(tb)
 	return w
 }
