@@ -38,6 +38,9 @@ func (t *turn) drained(ctx context.Context, p pointer) (ending, error) {
 	if t.st.deadCurrent() {
 		return ending{}, nil // RevokeNow was called: everything of old goes
 	}
+	if s := t.st; s.Killed && s.Former.ID != "" && s.Former.ID == s.Condemned {
+		return ending{}, nil // it was revoked already
+	}
 	overlap := t.opts.Overlap
 	if t.st.Emergency {
 		overlap = t.opts.EmergencyOverlap

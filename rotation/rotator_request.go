@@ -117,6 +117,7 @@ func (s *state) askRevokeNow() error {
 // promoted its key yet is the one that was asked for; after that the next one
 // follows it.
 func (r *Rotator) Rotate(ctx context.Context) error {
+	defer r.events.flush(ctx)
 	_, err := r.ask(ctx, askRotate, (*state).askRotate)
 	return err
 }
@@ -126,6 +127,7 @@ func (r *Rotator) Rotate(ctx context.Context) error {
 // out: the new key then drains and is revoked, and the next rotation is put off
 // as after a failure. ErrTooLate if the former key is being revoked or gone.
 func (r *Rotator) Rollback(ctx context.Context) error {
+	defer r.events.flush(ctx)
 	_, err := r.ask(ctx, askRollback, (*state).askRollback)
 	return err
 }
@@ -136,6 +138,7 @@ func (r *Rotator) Rollback(ctx context.Context) error {
 // alive, is the current one. Of a rotation under way the same is asked, and if
 // it has promoted its key already, another one follows.
 func (r *Rotator) ReplaceThenRevoke(ctx context.Context) error {
+	defer r.events.flush(ctx)
 	_, err := r.ask(ctx, askEmergency, (*state).askEmergency)
 	return err
 }
@@ -148,6 +151,7 @@ func (r *Rotator) ReplaceThenRevoke(ctx context.Context) error {
 //
 // A current key that the Rotator did not mint is reported, not revoked.
 func (r *Rotator) RevokeNow(ctx context.Context) error {
+	defer r.events.flush(ctx)
 	t, err := r.ask(ctx, askRevokeNow, (*state).askRevokeNow)
 	if err != nil {
 		return err

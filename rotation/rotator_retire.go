@@ -21,7 +21,11 @@ func (t *turn) retire(ctx context.Context) (ending, error) {
 			s.report(ReportedKey{ID: former.ID, Name: former.Name, Why: out.did, At: t.now()})
 		}, keyEvent(RotationReported, former, out.did))
 	}
-	return t.complete(ctx, func(*state) {}, keyEvent(RotationRevoked, former, "another key serves, and it is idle"))
+	why := "another key serves, and it is idle"
+	if t.st.Emergency {
+		why = "another key serves, and this is an emergency"
+	}
+	return t.complete(ctx, func(*state) {}, keyEvent(RotationRevoked, former, why))
 }
 
 // withdraw revokes the former record's key, if it may. The ending's why says

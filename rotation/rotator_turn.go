@@ -193,6 +193,7 @@ func (t *turn) stop(ctx context.Context, why string) error {
 	if err != nil {
 		return err
 	}
+	t.ended(ctx, "stopped")
 	return t.stoppedError(why)
 }
 

@@ -8,6 +8,10 @@ import (
 
 // A Schedule says when the next rotation is due. Package cronschedule makes one
 // of a cron expression.
+//
+// If it also has a method Interval() time.Duration, that is the longest time
+// between two rotations, which bounds the Lifetime of keys. Otherwise the
+// Rotator looks at the times of the next few years, 200 at most.
 type Schedule interface {
 	// Next returns when the rotation after the one that ended at last is due;
 	// the zero time means never. It is a function of last alone: every replica
@@ -101,6 +105,8 @@ func interval(s Schedule, lifetime, defaultLifetime time.Duration, now time.Time
 		return lifetime - s.before
 	case once:
 		return 0
+	case interface{ Interval() time.Duration }:
+		return max(0, s.Interval())
 	}
 	var longest time.Duration
 	last := now

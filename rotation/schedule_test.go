@@ -108,3 +108,21 @@ func TestByExpiry(t *testing.T) {
 		}
 	})
 }
+
+// A schedule that says how long its longest gap is is believed: samples of the
+// next occurrences may not show it.
+func TestScheduleThatTellsItsInterval(t *testing.T) {
+	const month = 30 * 24 * time.Hour
+	for lifetime, class := range map[time.Duration]error{3 * time.Minute: keyprovider.ErrInvalid, 3 * month: nil} {
+		_, err := rotation.NewRotator(rotationtest.NewService().Issuer("svc_1"), rotationtest.NewMemory("store"), &rotation.RotatorOptions{
+			Schedule: telling{time.Minute, month}, Lifetime: lifetime})
+		if !errors.Is(err, class) {
+			t.Errorf("with a Lifetime of %v: %v, want %v", lifetime, err, class)
+		}
+	}
+}
+
+type telling struct{ every, longest time.Duration }
+
+func (s telling) Next(last time.Time) time.Time { return last.Add(s.every) }
+func (s telling) Interval() time.Duration       { return s.longest }
