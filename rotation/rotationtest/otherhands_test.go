@@ -1,8 +1,10 @@
 package rotationtest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -143,7 +145,10 @@ func TestRestoredSnapshot(t *testing.T) {
 				w.set(func() { w.outage = true }) // the restored key may be dead
 				restore()
 				w.note("RESTORED")
-				if w.driveFor(w.rotator(), 2*simInterval) {
+				older := w.olderThanKeys()
+				if stopped := w.driveFor(w.rotator(), 2*simInterval); older && !stopped {
+					w.fail("the state is older than a live key of ours, and the rotator goes on")
+				} else if stopped {
 					stops++
 					for _, id := range before {
 						if w.service.find(id) == nil {
@@ -164,6 +169,25 @@ func TestRestoredSnapshot(t *testing.T) {
 		}
 	}
 	t.Logf("%s; the rotator stopped in %d and waited in bad health in %d", s, stops, alarms)
+}
+
+// olderThanKeys reports whether a live key of ours bears a higher number than
+// the state has come to.
+func (w *world) olderThanKeys() bool {
+	var state struct{ Rotation int }
+	w.store.mu.Lock()
+	err := json.Unmarshal(w.store.state, &state)
+	w.store.mu.Unlock()
+	if err != nil {
+		w.fail("%v", err)
+	}
+	for _, id := range w.live() {
+		parts := strings.Split(w.service.find(id).Name, "/")
+		if n, err := strconv.Atoi(parts[2]); err != nil || n > state.Rotation {
+			return true
+		}
+	}
+	return false
 }
 
 // TestPatchedByHand: somebody replaces the store's value before each call of a
