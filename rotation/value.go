@@ -1,7 +1,9 @@
 package rotation
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
@@ -36,6 +38,42 @@ func EncodeValue(k *keyprovider.Key, field string) ([]byte, error) {
 	}
 	object[field] = k.Reveal()
 	return json.Marshal(object)
+}
+
+// UpdateValue is EncodeValue for a place that holds before: what others keep
+// there beside the key and its description stays. What is not a JSON object has
+// nothing to keep.
+func UpdateValue(before []byte, k *keyprovider.Key, field string) ([]byte, error) {
+	value, err := EncodeValue(k, field)
+	if err != nil {
+		return nil, err
+	}
+	var members, own map[string]json.RawMessage
+	if json.Unmarshal(before, &members) != nil || members == nil {
+		return value, nil
+	}
+	if err := json.Unmarshal(value, &own); err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return DescribesKey(name) })
+	maps.Copy(members, own)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // what is not ours stays as it is written
+	if err := e.Encode(members); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// DescribesKey reports whether a member of a stored value has a name by which
+// EncodeValue describes the key. Such a member goes with its key.
+func DescribesKey(member string) bool {
+	switch member {
+	case "key_id", "service_account_id", "rotation_id", "created_at", "expires_at":
+		return true
+	}
+	return false
 }
 
 func timestamp(t time.Time) string {

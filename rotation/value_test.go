@@ -2,6 +2,7 @@ package rotation_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,5 +47,30 @@ func TestEncodeValueRefusesATakenField(t *testing.T) {
 	}
 	if _, err := rotation.EncodeValue(k, "key_id"); !errors.Is(err, keyprovider.ErrInvalid) {
 		t.Errorf("got %v, want ErrInvalid", err)
+	}
+}
+
+func TestUpdateValueKeepsWhatIsNotTheKeys(t *testing.T) {
+	secret := keyprovidertest.NewSecret()
+	k, err := keyprovider.NewKey(secret, keyprovider.Info{ID: "key_2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := `"api_key":"` + secret + `","key_id":"key_2"`
+	for before, want := range map[string]string{
+		"":              `{` + described + `}`,
+		"a bare value":  `{` + described + `}`,
+		`["a", "list"]`: `{` + described + `}`,
+		`null`:          `{` + described + `}`,
+		`{"api_key":"old","key_id":"key_1","rotation_id":"r1","expires_at":"x"}`: `{` + described + `}`,
+		`{"organization":"org_1","api_key":"old","limits":{"a<b":1.50}}`:         `{` + described + `,"limits":{"a<b":1.50},"organization":"org_1"}`,
+	} {
+		got, err := rotation.UpdateValue([]byte(before), k, "")
+		if err != nil {
+			t.Errorf("%s: %v", before, err)
+		}
+		if string(got) != want {
+			t.Errorf("before %s: another value than %s", before, strings.ReplaceAll(want, secret, "..."))
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/keybearer/keybearer/internal/awsclient"
 	"github.com/keybearer/keybearer/internal/keyshape"
 	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/rotation"
 )
 
 // Options change how a Handler rotates. The zero value is the good default, and
@@ -89,7 +90,7 @@ func (o *Options) check() error {
 		return reason("Lifetime is negative: 0 is the default")
 	case keyshape.Looks(o.Field):
 		return reason("Field looks like a key: it is the name of a field of a JSON object")
-	case describes[o.Field]:
+	case rotation.DescribesKey(o.Field):
 		return reason("Field is the name of a field that describes the key: choose another")
 	case keyshape.Looks(o.Domain):
 		return reason("Domain looks like a key: it is a name of your choice")

@@ -1,17 +1,9 @@
 package awslambda
 
 import (
-	"bytes"
-	"encoding/json"
-	"maps"
-
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/rotation"
 )
-
-// describes are the fields that rotation.EncodeValue writes beside the key.
-// They belong to the key: another key's are never kept.
-var describes = map[string]bool{"key_id": true, "service_account_id": true, "rotation_id": true, "created_at": true, "expires_at": true}
 
 // decode returns the key that a value holds, nil for no value.
 func (t *turn) decode(v *value) (*keyprovider.Key, error) {
@@ -34,24 +26,13 @@ func (t *turn) encode(k *keyprovider.Key, present *value) ([]byte, error) {
 	if err != nil {
 		return nil, t.failed(keyprovider.ErrInvalid, err)
 	}
-	encoded, err := rotation.EncodeValue(k, t.h.options.Field)
-	var object, all map[string]json.RawMessage
-	if err == nil {
-		err = json.Unmarshal(encoded, &object)
+	var before []byte
+	if present != nil {
+		before = present.payload()
 	}
+	encoded, err := rotation.UpdateValue(before, k, t.h.options.Field)
 	if err != nil {
 		return nil, t.error(keyprovider.ErrInvalid, "the key cannot be encoded")
 	}
-	if present == nil || json.Unmarshal(present.payload(), &all) != nil || all == nil {
-		return encoded, nil
-	}
-	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return name == t.h.options.Field || describes[name] })
-	maps.Copy(all, object)
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // what is not ours stays as it is written
-	if e.Encode(all) != nil {
-		return nil, t.error(keyprovider.ErrInvalid, "the key cannot be encoded")
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return encoded, nil
 }

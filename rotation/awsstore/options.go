@@ -10,6 +10,7 @@ import (
 	"github.com/keybearer/keybearer/internal/awsclient"
 	"github.com/keybearer/keybearer/internal/keyshape"
 	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/rotation"
 )
 
 // Options change where and how a Store keeps its key. The zero value is the
@@ -77,7 +78,7 @@ func (o *Options) check(secret awsclient.Secret) error {
 		return reason("Timeout is negative: 0 is the default")
 	case keyshape.Looks(o.Field):
 		return reason("Field looks like a key: it is the name of a field of a JSON object")
-	case describes[o.Field]:
+	case rotation.DescribesKey(o.Field):
 		return reason("Field is the name of a field that describes the key: choose another")
 	}
 	if o.StateSecret != "" {

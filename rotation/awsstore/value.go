@@ -13,10 +13,6 @@ import (
 	"github.com/keybearer/keybearer/rotation"
 )
 
-// describes are the fields that rotation.EncodeValue writes beside the key.
-// They belong to the key: another key's are never kept.
-var describes = map[string]bool{"key_id": true, "service_account_id": true, "rotation_id": true, "created_at": true, "expires_at": true}
-
 // maxValue is the largest value, in bytes, that Secrets Manager takes.
 const maxValue = 64 << 10
 
@@ -62,7 +58,9 @@ func (s *Store) beside(payload []byte) fields {
 	if json.Unmarshal(payload, &all) != nil {
 		return nil
 	}
-	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return name == s.options.Field || describes[name] })
+	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool {
+		return name == s.options.Field || rotation.DescribesKey(name)
+	})
 	return all
 }
 

@@ -5,6 +5,8 @@
 //
 // # Files
 //
+// Other members of the key's JSON object stay as they are when the key is replaced.
+//
 // The store keeps its own files beside the key's, all of mode 0600:
 //
 //	openai           the key, a JSON object that describes itself

@@ -194,6 +194,12 @@ func (s *Store) Promote(ctx context.Context, k *keyprovider.Key, from rotation.R
 				return err
 			}
 		}
+		if before != nil {
+			// What others keep beside the key stays.
+			if value, err = rotation.UpdateValue(before.data, k, s.field); err != nil {
+				return s.named(err)
+			}
+		}
 		_, err = s.replace(ctx, s.place.key(), value, s.mode)
 		return err
 	})

@@ -3,7 +3,6 @@ package gcpstore
 import (
 	"context"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/keybearer/keybearer/internal/gcpclient"
 	"github.com/keybearer/keybearer/internal/keyshape"
 	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/rotation"
 )
 
 // Defaults of Options.
@@ -107,7 +107,7 @@ func (o *Options) check(secret gcpclient.Secret) error {
 	if keyshape.Looks(o.Field) {
 		return invalid("Field looks like a key: it takes the name of the field that holds the key")
 	}
-	if slices.Contains(described, o.Field) || !utf8.ValidString(o.Field) {
+	if rotation.DescribesKey(o.Field) || !utf8.ValidString(o.Field) {
 		return invalid("Field is the name of a field that describes the key, or no text: choose another")
 	}
 	if o.Alias != "" && !isAlias(secret, o.Alias) {

@@ -30,9 +30,6 @@ func (s *Store) fits(data []byte) error {
 	return nil
 }
 
-// described are the members of a value that go with its key.
-var described = []string{"key_id", "service_account_id", "rotation_id", "created_at", "expires_at"}
-
 // over returns a value with the members that a value before it has besides its
 // key and the key's description: what else is kept beside a key outlives it.
 func (s *Store) over(before, value []byte) ([]byte, error) {
@@ -44,9 +41,7 @@ func (s *Store) over(before, value []byte) ([]byte, error) {
 	if field == "" {
 		field = keyprovider.DefaultField
 	}
-	for _, name := range append([]string{field}, described...) {
-		delete(members, name)
-	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return name == field || rotation.DescribesKey(name) })
 	maps.Copy(members, own)
 	merged, err := json.Marshal(members)
 	if err != nil {

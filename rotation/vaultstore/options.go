@@ -10,6 +10,7 @@ import (
 	"github.com/keybearer/keybearer/internal/keyshape"
 	"github.com/keybearer/keybearer/internal/vaultlogin"
 	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/rotation"
 )
 
 // Options configure a Store. The zero value is the good default: the server
@@ -151,7 +152,7 @@ func checkField(field string) error {
 	switch {
 	case keyshape.Looks(field):
 		return invalid("the configured field looks like an API key: name the field that holds it")
-	case describes[field]:
+	case rotation.DescribesKey(field):
 		return invalid("Options.Field is the name of a field that describes the key: choose another")
 	case !printable(field):
 		return invalid("Options.Field has a character that cannot be printed")

@@ -10,10 +10,6 @@ import (
 	"github.com/keybearer/keybearer/rotation"
 )
 
-// describes are the fields that rotation.EncodeValue writes beside the key.
-// They belong to the key: another key's are never kept.
-var describes = map[string]bool{"key_id": true, "service_account_id": true, "rotation_id": true, "created_at": true, "expires_at": true}
-
 // fields are those of a secret, as the engine has them.
 type fields map[string]json.RawMessage
 
@@ -42,7 +38,7 @@ func (s *Store) beside(f fields, stored *vaultlogin.Stored) fields {
 	}
 	all := maps.Clone(f)
 	for name, value := range before {
-		if name != s.opts.Field && !describes[name] {
+		if name != s.opts.Field && !rotation.DescribesKey(name) {
 			all[name] = value
 		}
 	}
