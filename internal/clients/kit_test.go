@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/keybearer/keybearer/internal/openaitest"
+	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 	"github.com/keybearer/keybearer/rotation"
 	"github.com/keybearer/keybearer/transport"
@@ -50,8 +51,10 @@ func newService(t testing.TB, c config) *service {
 	t.Cleanup(s.Close)
 
 	s.store = keyprovidertest.NewFake(s.mint())
-	source, err := rotation.NewSource(t.Context(), s.store, &rotation.SourceOptions{
-		PollInterval: -1, // it learns of a change by the test's word, or by a refusal
+	// Without the Fake's Watch: the Source learns of a change by the test's word,
+	// or by a refusal.
+	source, err := rotation.NewSource(t.Context(), keyprovider.Func(s.store.Fetch), &rotation.SourceOptions{
+		PollInterval: -1,
 		MinRefresh:   -1, // the test rotates faster than anybody does
 		Logger:       slog.New(slog.DiscardHandler),
 	})
