@@ -85,21 +85,41 @@ func (p *Provider) watchToken(ctx context.Context, last keyprovider.Version) (hi
 	if p.news(ctx, last) {
 		return true, nil
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		// The server agrees to a subscription a moment before it begins, and
+		// says nothing of what happens in between.
+		if rest(ctx, settle) == nil && p.news(ctx, last) {
+			stop(errNews)
+		}
+	})
+	defer looking.Wait()
+	defer stop(nil)
 	if !grant.Expires.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, grant.Expires, errTokenEnds)
 		defer cancel()
 	}
 	if err := sub.wait(ctx, mount, p.path); err != nil {
-		if errors.Is(context.Cause(ctx), errTokenEnds) {
+		switch context.Cause(ctx) {
+		case errTokenEnds:
 			return false, nil
+		case errNews:
+			return true, nil
 		}
 		return false, err
 	}
 	return true, nil
 }
 
-var errTokenEnds = errors.New("the token ends")
+// settle is how long after the server's agreement its events are certain to come.
+const settle = time.Second
+
+var (
+	errTokenEnds = errors.New("the token ends")
+	errNews      = errors.New("the secret has changed")
+)
 
 // news reports whether the secret is another than the caller knows. One that
 // cannot be read is no news.
@@ -135,7 +155,12 @@ func (e *events) wait(ctx context.Context) error {
 	if pause <= 0 {
 		return nil
 	}
-	timer := time.NewTimer(pause)
+	return rest(ctx, pause)
+}
+
+// rest waits for a time, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -101,6 +101,21 @@ func TestWatchLooksFirst(t *testing.T) {
 	}
 }
 
+// A change between the server's agreement and the beginning of its events brings
+// none either: Watch looks once more.
+func TestWatchLooksAgain(t *testing.T) {
+	events := make(chan string)
+	server, p, key := watched(t, events)
+	done := make(chan error, 1)
+	go func() { done <- p.Watch(t.Context(), key.Version()) }()
+	events <- event("secret/", "data/other")
+	events <- event("secret/", "data/other") // the first has been read: Watch has looked
+	server.Put(map[string]any{"api_key": keyprovidertest.NewSecret()})
+	if err := <-done; err != nil {
+		t.Errorf("Watch: %v", err)
+	}
+}
+
 func TestWatchThatBreaksOff(t *testing.T) {
 	events := make(chan string)
 	close(events)
