@@ -35,7 +35,7 @@ type refusal struct {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
-	if f := s.faulty(); f != nil {
+	if f := s.faulty(); f != nil && !f.wait(r) {
 		status := f.serve(w, r)
 		s.note(status, f.Code)
 		return

@@ -8,8 +8,8 @@ import (
 // Fault is what happens to every request until [Server.Clear]. The first field
 // that is set counts.
 type Fault struct {
-	// Hang keeps the request waiting until the fault is cleared or its client
-	// has left.
+	// Hang keeps the request waiting until the fault is cleared, after which it
+	// is served as any other, or until its client has left.
 	Hang bool
 	// Code is an OAuth error, answered with Status [400].
 	Code string
@@ -48,6 +48,20 @@ func (s *Server) faulty() *Fault {
 	return s.fault
 }
 
+// wait reports whether the fault was one that hangs and is over: the request
+// then goes on.
+func (f *Fault) wait(r *http.Request) bool {
+	if !f.Hang {
+		return false
+	}
+	select {
+	case <-f.cleared:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
 // serve answers with the fault and returns the status.
 func (f *Fault) serve(w http.ResponseWriter, r *http.Request) int {
 	status := f.Status
@@ -58,11 +72,7 @@ func (f *Fault) serve(w http.ResponseWriter, r *http.Request) int {
 		return status
 	}
 	switch {
-	case f.Hang:
-		select {
-		case <-f.cleared:
-		case <-r.Context().Done():
-		}
+	case f.Hang: // nobody is left to read it
 		w.WriteHeader(or(http.StatusGatewayTimeout))
 	case f.Code != "":
 		answer(w, or(http.StatusBadRequest), map[string]any{"error": f.Code, "error_description": "a description that nobody may repeat"})

@@ -192,7 +192,7 @@ func TestFaults(t *testing.T) {
 		answered <- resp.StatusCode
 	}()
 	srv.Clear()
-	if got := <-answered; got != http.StatusGatewayTimeout && got != http.StatusBadRequest {
+	if got := <-answered; got != http.StatusBadRequest { // what a request without a body gets
 		t.Errorf("a request that hung ended with %d", got)
 	}
 }
