@@ -3,11 +3,6 @@ package rotation
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"runtime"
-	"slices"
-	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
 )
@@ -16,12 +11,6 @@ import (
 // other is started: a provider that never returns must not eat the process's
 // memory, a goroutine at each retry.
 const maxAbandoned = 8
-
-const (
-	minBackoff    = time.Second
-	maxForced     = 10 * time.Minute
-	urgentBackoff = 5 * time.Second // the longest pause while readers wait
-)
 
 // A fetchFlight is one call of the provider's Fetch.
 type fetchFlight struct {
@@ -107,54 +96,6 @@ func (o *owner) named() identity {
 	}
 	k := o.storeKey()
 	return identity{k.Fingerprint(), k.Info()}
-}
-
-// callFetch calls the provider and holds it to its contract. A panic becomes an
-// error; its value is not printed, for it may hold anything.
-func callFetch(ctx context.Context, p keyprovider.KeyProvider, name string, last keyprovider.Version) (k *keyprovider.Key, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			k, err = nil, panicked(name, "Fetch", v)
-		}
-	}()
-	k, err = p.Fetch(ctx, last)
-	switch {
-	case err == nil && k == nil:
-		return nil, malformed(name, "the provider returned neither a key nor an error")
-	case err == nil:
-		return k, nil
-	case errors.Is(err, keyprovider.ErrNotModified) && last == "":
-		return nil, malformed(name, `the provider answered "not modified" to an unconditional fetch`)
-	case errors.Is(err, keyprovider.ErrNotModified):
-		return nil, keyprovider.ErrNotModified
-	}
-	return nil, safe(name, err)
-}
-
-// panicked is the error for foreign code that panicked. A runtime error's text
-// names indices and types; any other value may hold anything and is left out.
-func panicked(name, what string, v any) error {
-	text := fmt.Sprintf("%s panicked with a %T", what, v)
-	if r, ok := v.(runtime.Error); ok {
-		text = what + " panicked: " + r.Error()
-	}
-	return &keyprovider.Error{Provider: name, Class: keyprovider.ErrUnavailable, Err: keyprovider.Reason(text, nil)}
-}
-
-func closeProvider(p keyprovider.KeyProvider, name string) (err error) {
-	closer, ok := p.(io.Closer)
-	if !ok {
-		return nil
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = panicked(name, "Close", v)
-		}
-	}()
-	if err := closer.Close(); err != nil {
-		return safe(name, err)
-	}
-	return nil
 }
 
 func (o *owner) fetchDeadline() instant {
@@ -258,71 +199,6 @@ func (o *owner) failed(err error, now instant) {
 func isDenial(err error) bool {
 	why := reason(err)
 	return why == denied || why == gone
-}
-
-// plan returns when to fetch next if nobody asks.
-func (o *owner) plan(now instant) instant {
-	if o.failure != nil {
-		return now.after(o.backoff(now))
-	}
-	next := never
-	if o.opts.PollInterval > 0 {
-		next = now.after(jitter(o.opts.PollInterval))
-	}
-	if o.serving == nil {
-		return next
-	}
-	for _, at := range o.refreshTimes(now) {
-		next = earlier(next, at, now)
-	}
-	return next
-}
-
-// backoff is the pause after a failed fetch.
-func (o *owner) backoff(now instant) time.Duration {
-	limit := o.opts.PollInterval
-	if limit == 0 {
-		limit = defaultPollInterval
-	}
-	if o.serving == nil || o.serving.expired(now) {
-		limit = min(limit, urgentBackoff)
-	}
-	base := max(o.opts.MinRefresh, 0)
-	if base == 0 {
-		base = minBackoff
-	}
-	return max(grow(min(base, limit), limit, o.failures-1), o.opts.MinRefresh)
-}
-
-// refreshTimes lists when the held key asks to be fetched anew.
-func (o *owner) refreshTimes(now instant) []instant {
-	k := o.storeKey()
-	info := k.Info()
-	asked := now.at(info.RefreshAfter)
-	if asked.isNever() && !info.ExpiresAt.IsZero() {
-		// The provider gave only an end: leave a fifth of what remains for retries.
-		if left := now.at(info.ExpiresAt).in(now); left > 0 {
-			asked = now.after(left * 4 / 5)
-		} else {
-			asked = now
-		}
-	}
-	if asked.due(now) {
-		// It has just been fetched and asks again at once. Once is enough for
-		// now, or a store whose clock is ahead would be asked without pause.
-		asked = now.after(grow(max(o.opts.MinRefresh, minBackoff), defaultPollInterval, o.idle))
-		o.idle++
-	} else {
-		o.idle = 0
-	}
-	times := []instant{asked}
-	if stated := now.at(info.StatedExpiry); !stated.due(now) {
-		times = append(times, stated)
-	}
-	if o.stale {
-		times = append(times, o.serving.servedAt.after(staleWindow))
-	}
-	return slices.DeleteFunc(times, instant.isNever)
 }
 
 // wanted is the command of a reader that found the key expired.
