@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -12,13 +13,17 @@ import (
 //
 // A bare copy also lacks whatever else looks like a credential of the client's.
 func withoutCredentials(h http.Header, own string, bare bool) http.Header {
-	out := make(http.Header, len(h)+1) // with room for the key's
+	out := maps.Clone(h) // cheaper than a copy by entries, most of which stay as they are
+	if out == nil {
+		out = http.Header{}
+	}
 	for name, values := range h {
 		switch {
 		case carriesKey(name, own), bare && soundsSecret(name):
+			delete(out, name)
 		case len(name) == len(subprotocols) && foldEqual(name, subprotocols):
 			out[name] = withoutKeyProtocol(values)
-		default:
+		case len(values) < cap(values):
 			out[name] = values[:len(values):len(values)]
 		}
 	}
