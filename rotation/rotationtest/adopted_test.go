@@ -4,25 +4,24 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/rotation"
 )
 
-// TestAdoptedMeanwhile: a process stands still before each of its calls, while
+// adoptedMeanwhile: a process stands still before each of its calls, while
 // an operator puts the old key back by hand and has another process adopt it.
 // When the first one goes on it does not revoke what has become the current key,
 // nor promote another over it.
-func TestAdoptedMeanwhile(t *testing.T) {
-	s := &simulation{t: t}
-	for n, call := range undisturbed(t, ours) {
+func adoptedMeanwhile(s *simulation) {
+	for n, call := range s.undisturbed(ours) {
 		if strings.HasPrefix(call.op, "Revoke ") {
 			continue // nothing fences a request that is on its way
 		}
-		for _, options := range [][]func(*rotation.RotatorOptions){{patient}, nil} {
-			s.run(fmt.Sprintf("before call %d (%s)", n, call.op), ours, func(w *world) {
+		for i, options := range [][]func(*rotation.RotatorOptions){{patient}, nil} {
+			class := []string{"still before ", "suspended before "}[i] + call.kind()
+			s.offer(class, fmt.Sprintf("call %d (%s)", n, call.op), ours, func(w *world) {
 				old := w.pointer()
 				a := w.rotator(options...)
 				a.plan = atOwn(n, pauseBefore)
@@ -58,7 +57,7 @@ func TestAdoptedMeanwhile(t *testing.T) {
 			})
 		}
 	}
-	t.Log(s)
+	s.explore()
 }
 
 // putBack stores an old key by hand, as it was, and adopts it.

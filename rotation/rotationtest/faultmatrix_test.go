@@ -2,7 +2,6 @@ package rotationtest
 
 import (
 	"fmt"
-	"testing"
 	"time"
 )
 
@@ -27,22 +26,6 @@ var faults = []struct {
 
 func changing(_ string, changes bool) bool { return changes }
 
-// recorded is a call of a rotation without faults.
-type recorded struct {
-	op      string
-	changes bool
-}
-
-// undisturbed returns the calls of a rotation to which nothing happens.
-func undisturbed(t *testing.T, sc scenario) (calls []recorded) {
-	s := &simulation{t: t}
-	s.run("undisturbed", sc, rotate(func(c *simCall) fault {
-		calls = append(calls, recorded{c.op, c.changes})
-		return nil
-	}))
-	return calls
-}
-
 // at is the plan to do f at the n-th call of the world, counted over processes.
 func at(n int, f fault, only func(string, bool) bool) func(*simCall) fault {
 	count := 0
@@ -55,45 +38,32 @@ func at(n int, f fault, only func(string, bool) bool) func(*simCall) fault {
 	}
 }
 
-// TestFaultMatrix: each fault at each call of a rotation, from each beginning.
-func TestFaultMatrix(t *testing.T) {
-	s := &simulation{t: t}
-	for _, sc := range scenarios {
-		calls := undisturbed(t, sc)
-		if t.Failed() {
-			return
-		}
-		before := s.schedules
-		for n := range calls {
-			for _, f := range faults {
-				if f.only != nil && !f.only(calls[n].op, calls[n].changes) {
-					continue
-				}
-				s.run(fmt.Sprintf("%s at call %d (%s)", f.name, n, calls[n].op), sc, rotate(at(n, f.f, f.only)))
+// offerFaults offers each fault at each of the calls, by class: the fault, and
+// what else is different.
+func (s *simulation) offerFaults(class string, calls []recorded, from scenario, of func(plan func(*simCall) fault) func(*world)) {
+	for n, c := range calls {
+		for _, f := range faults {
+			if f.only == nil || f.only(c.op, c.changes) {
+				s.offer(class+f.name, fmt.Sprintf("at call %d (%s)", n, c.op), from, of(at(n, f.f, f.only)))
 			}
 		}
-		t.Logf("%s: %d calls in a rotation, %d schedules with one fault", sc.name, len(calls), s.schedules-before)
 	}
-	t.Log(s)
 }
 
-// TestPairsOfFaults: each fault at a call of a rotation that changes something,
-// and a second one at each such call after it.
-func TestPairsOfFaults(t *testing.T) {
-	if testing.Short() {
-		t.Skip("many schedules")
+// faultMatrix: each fault at each call of a rotation, from each beginning.
+func faultMatrix(s *simulation) {
+	for _, from := range scenarios {
+		s.offerFaults(from.name+", ", s.undisturbed(from), from, rotate)
 	}
-	s := &simulation{t: t, part: 5}
-	beginnings, pair := []scenario{ours}, []int{1, 2, 6, 7} // crash after, lost answer, and what lands late
-	if allSchedules() {
-		beginnings, pair = scenarios, nil
-		for f := range faults {
-			pair = append(pair, f)
-		}
-	}
-	for _, sc := range beginnings {
+	s.explore()
+}
+
+// pairsOfFaults: each fault at a call of a rotation that changes something, and
+// each one at each such call after it.
+func pairsOfFaults(from scenario) func(*simulation) {
+	return func(s *simulation) {
 		changes := 0
-		for _, c := range undisturbed(t, sc) {
+		for _, c := range s.undisturbed(from) {
 			if c.changes {
 				changes++
 			}
@@ -101,17 +71,16 @@ func TestPairsOfFaults(t *testing.T) {
 		for first := range changes {
 			// The first fault makes more calls follow.
 			for second := first + 1; second < changes+6; second++ {
-				for _, f := range pair {
-					for _, g := range pair {
-						s.run(fmt.Sprintf("%s at change %d, then %s at change %d", faults[f].name, first, faults[g].name, second), sc,
-							rotate(atChanges(map[int]fault{first: faults[f].f, second: faults[g].f})))
+				for _, f := range faults {
+					for _, g := range faults {
+						s.offer(f.name+", then "+g.name, fmt.Sprintf("at changes %d and %d", first, second), from,
+							rotate(atChanges(map[int]fault{first: f.f, second: g.f})))
 					}
 				}
 			}
 		}
-		t.Logf("%s: %d changes in a rotation", sc.name, changes)
+		s.explore()
 	}
-	t.Log(s)
 }
 
 // atChanges is the plan to do faults at calls that change something, by their

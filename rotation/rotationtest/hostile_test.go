@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/keybearer/keybearer/rotation"
@@ -88,8 +87,8 @@ func leaves(tree any, path []any, f func(path []any, value any)) {
 // string becomes each other one of its kind that occurs in the document or
 // belongs to a key of somebody else, times and numbers become absurd, records
 // change places.
-func hostileChanges(w *world, doc []byte) (changes []hostile) {
-	tree := decodeTree(doc)
+func (w *world) hostileChanges() (changes []hostile) {
+	tree := decodeTree(w.document())
 	ids, names, prints := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, k := range w.service.Keys() {
 		ids[k.ID], names[k.Name] = true, true
@@ -161,42 +160,28 @@ func hostileRecords(w *world, doc map[string]any) (changes []hostile) {
 		hostile{[]any{"emergency"}, true}, hostile{[]any{"more"}, 1})
 }
 
-// TestHostileState: after each write of the state document somebody changes it.
+// hostileState: after each write of the state document somebody changes it.
 // Whatever they write, no key is revoked that is not ours, nor the one that
 // readers have, and no reader's call fails, unless it is that what they ask for.
-func TestHostileState(t *testing.T) {
-	s := &simulation{t: t, part: 5}
-	var writes []int
-	for n, c := range undisturbed(t, ours) {
-		if strings.HasPrefix(c.op, "SetState ") {
-			writes = append(writes, n)
-		}
-	}
+func hostileState(s *simulation) {
 	stops := 0
-	for _, n := range writes {
-		of := &simulation{t: t, part: s.part} // the first change is always explored: it counts them
-		for i, count := 0, 1; i < count && s.wrong < maxWrong; i++ {
-			of.run(fmt.Sprintf("change %d after the write at call %d", i, n), ours, func(w *world) {
+	for n, c := range s.undisturbed(ours) {
+		if !strings.HasPrefix(c.op, "SetState ") {
+			continue
+		}
+		var changes []hostile
+		s.run("to see what could be changed", ours, rotate(afterCall(n, func(c *simCall) { changes = c.a.w.hostileChanges() })))
+		for i, change := range changes {
+			s.offer(fmt.Sprint(change.path...), fmt.Sprintf("change %d after the write at call %d", i, n), ours, func(w *world) {
 				a := w.rotator()
-				a.plan = func(c *simCall) fault {
-					if c.n != n {
-						return nil
+				a.plan = afterCall(n, func(*simCall) {
+					change := w.hostileChanges()[i] // whose ids and names are this world's
+					w.note("HOSTILE: %v", change)
+					if change.asks() {
+						w.set(func() { w.outage, w.revokeNow = true, true })
 					}
-					return func(c *simCall) error {
-						err := c.act(c.ctx)
-						w.store.mu.Lock()
-						doc := w.store.state
-						w.store.mu.Unlock()
-						changes := hostileChanges(w, doc)
-						count = len(changes)
-						w.note("HOSTILE: %v", changes[i])
-						if changes[i].asks() {
-							w.set(func() { w.outage, w.revokeNow = true, true })
-						}
-						w.store.replaceState(changes[i].apply(doc))
-						return err
-					}
-				}
+					w.store.replaceState(change.apply(w.document()))
+				})
 				if w.driveFor(w.ask(a), 2*simInterval) {
 					stops++
 				}
@@ -205,13 +190,26 @@ func TestHostileState(t *testing.T) {
 				}
 				w.judgeOthers()
 			})
-			if i == 0 && count == 1 {
-				t.Fatal("no change was tried")
-			}
 		}
-		s.add(of)
 	}
-	t.Logf("%s; the rotator stopped in %d", s, stops)
+	s.explore()
+	s.t.Logf("the rotator stopped in %d", stops)
+}
+
+// afterCall is the plan to do something when a process has made its n-th call.
+func afterCall(n int, do func(c *simCall)) func(*simCall) fault {
+	return atOwn(n, func(c *simCall) error {
+		err := c.act(c.ctx)
+		do(c)
+		return err
+	})
+}
+
+// document is the state document.
+func (w *world) document() []byte {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	return bytes.Clone(w.store.state)
 }
 
 // replaceState replaces the state document, as somebody else does.
@@ -222,23 +220,23 @@ func (m *Memory) replaceState(doc []byte) {
 	m.state, m.doc = doc, m.serial
 }
 
-// TestGarbledState: a document that is none, or is cut off, stops the rotator,
+// garbledState: a document that is none, or is cut off, stops the rotator,
 // which deletes nothing, and Adopt begins anew.
-func TestGarbledState(t *testing.T) {
-	s := &simulation{t: t}
+func garbledState(s *simulation) {
 	var whole []byte
-	s.run("to have a document", ours, func(w *world) {
-		w.store.mu.Lock()
-		defer w.store.mu.Unlock()
-		whole = bytes.Clone(w.store.state)
-	})
+	s.run("to have a document", ours, func(w *world) { whole = w.document() })
 	garbled := [][]byte{{}, []byte("null"), []byte("[]"), []byte("{}"), []byte(`"idle"`), bytes.Repeat([]byte("["), maxState),
 		append(bytes.Clone(whole), whole...), bytes.Repeat([]byte{0xff}, 100), []byte(`{"format":1}`), bytes.ToUpper(whole)}
+	odd := len(garbled)
 	for n := 1; n < len(whole); n += 7 {
 		garbled = append(garbled, whole[:n])
 	}
-	for _, doc := range garbled {
-		s.run(fmt.Sprintf("%d bytes %.30q", len(doc), doc), ours, func(w *world) {
+	for i, doc := range garbled {
+		class := "cut off"
+		if i < odd {
+			class = "no document"
+		}
+		s.offer(class, fmt.Sprintf("%d bytes %.30q", len(doc), doc), ours, func(w *world) {
 			w.store.replaceState(doc)
 			revoked := len(w.revoked)
 			if !w.driveFor(w.rotator(), 2*simInterval) {
@@ -259,5 +257,5 @@ func TestGarbledState(t *testing.T) {
 			w.judgeOthers()
 		})
 	}
-	t.Log(s)
+	s.explore()
 }

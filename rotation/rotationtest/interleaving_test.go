@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"testing"
 	"testing/synctest"
 	"time"
 
@@ -76,41 +75,39 @@ func atOwn(n int, f fault) func(*simCall) fault {
 	}
 }
 
-// TestTwoRotators: one stands still at each of its calls while another one
-// rotates, or stands still at each of its own before what changes something.
-func TestTwoRotators(t *testing.T) {
-	s := &simulation{t: t}
-	for _, sc := range scenarios {
-		calls := undisturbed(t, sc)
-		if t.Failed() {
-			return
-		}
-		for n, c := range calls {
-			for name, still := range map[string]fault{"before": pauseBefore, "after": pauseAfter} {
-				if name == "after" && !c.changes {
+// oneStandsStill: one process stands still at each of its calls while another
+// one rotates.
+func oneStandsStill(s *simulation) {
+	for _, from := range scenarios {
+		for n, c := range s.undisturbed(from) {
+			for _, still := range []struct {
+				name string
+				at   fault
+			}{{"before", pauseBefore}, {"after", pauseAfter}} {
+				if still.name == "after" && !c.changes {
 					continue
 				}
-				s.run(fmt.Sprintf("one stands still %s call %d (%s)", name, n, c.op), sc, twoRotators(n, still, -1, patient))
-				s.run(fmt.Sprintf("one is suspended %s call %d (%s)", name, n, c.op), sc, twoRotators(n, still, -1))
+				name := fmt.Sprintf("call %d (%s), %s", n, c.op, from.name)
+				s.offer("still "+still.name+" "+c.kind(), name, from, twoRotators(n, still.at, -1, patient))
+				s.offer("suspended "+still.name+" "+c.kind(), name, from, twoRotators(n, still.at, -1))
 			}
 		}
 	}
-	t.Logf("one process stands still: %s", s)
-	if testing.Short() {
-		return
-	}
-	s = &simulation{t: t, part: 5}
-	sc := scenarios[len(scenarios)-1]
-	for n, c := range undisturbed(t, sc) {
+	s.explore()
+}
+
+// twoStandStillInTurn: one stands still before each of its calls that changes
+// something, the other at each of its own.
+func twoStandStillInTurn(s *simulation) {
+	for n, c := range s.undisturbed(ours) {
 		if !c.changes {
 			continue
 		}
 		for m := range 80 {
-			s.run(fmt.Sprintf("one stands still before call %d (%s), the other before its call %d", n, c.op, m), sc,
-				twoRotators(n, pauseBefore, m, patient))
+			s.offer(c.op, fmt.Sprintf("before call %d, the other before its call %d", n, m), ours, twoRotators(n, pauseBefore, m, patient))
 		}
 	}
-	t.Logf("two processes stand still in turn: %s", s)
+	s.explore()
 }
 
 // disturb is a plan in which anything may happen to a call, now and then. Each
@@ -144,16 +141,12 @@ func disturb(random *rand.Rand) func(*simCall) fault {
 	}
 }
 
-// TestRandomSchedules: three processes at a time, to which anything happens,
+// randomSchedules: three processes at a time, to which anything happens,
 // through two rotations.
-func TestRandomSchedules(t *testing.T) {
-	s := &simulation{t: t}
-	seeds := 200
-	if allSchedules() {
-		seeds = 2000
-	}
-	for seed := range seeds {
-		s.run(fmt.Sprintf("seed %d", seed), scenarios[seed%len(scenarios)], func(w *world) {
+func randomSchedules(s *simulation) {
+	for seed := range 2000 {
+		from := scenarios[seed%len(scenarios)]
+		s.offer(from.name, fmt.Sprintf("seed %d", seed), from, func(w *world) {
 			random := rand.New(rand.NewPCG(uint64(seed), 1))
 			for range 2 {
 				done := w.rotated(w.pointer())
@@ -175,5 +168,5 @@ func TestRandomSchedules(t *testing.T) {
 			w.judge()
 		})
 	}
-	t.Log(s)
+	s.explore()
 }

@@ -2,5 +2,6 @@
 
 package rotationtest
 
-// stride makes a build with the race detector explore a part of the schedules.
+// stride makes a build with the race detector explore a smaller part of the
+// schedules.
 const stride = 1

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"testing"
 	"testing/synctest"
 	"time"
 
@@ -87,43 +86,22 @@ func (q request) schedule(plan func(c *simCall) fault) func(w *world) {
 	}
 }
 
-// TestFaultMatrixOfRequests: each fault at each call after an operator has asked
-// for a rollback or in an emergency.
-func TestFaultMatrixOfRequests(t *testing.T) {
-	s := &simulation{t: t, part: 6}
+// faultMatrixOfRequests: each fault at each call after an operator has asked for
+// a rollback or in an emergency.
+func faultMatrixOfRequests(s *simulation) {
 	for _, q := range requests {
-		var calls []recorded
-		undisturbed := &simulation{t: t}
-		undisturbed.run(q.name, ours, q.schedule(func(c *simCall) fault {
-			calls = append(calls, recorded{c.op, c.changes})
-			return nil
-		}))
-		before := s.schedules
-		for n := range calls {
-			for _, f := range faults {
-				if f.only != nil && !f.only(calls[n].op, calls[n].changes) {
-					continue
-				}
-				s.run(fmt.Sprintf("%s: %s at call %d (%s)", q.name, f.name, n, calls[n].op), ours, q.schedule(at(n, f.f, f.only)))
-			}
-		}
-		t.Logf("%s: %d calls, %d schedules with one fault", q.name, len(calls), s.schedules-before)
+		s.offerFaults(q.name+": ", s.calls(ours, q.schedule), ours, q.schedule)
 	}
-	t.Log(s)
+	s.explore()
 }
 
-// TestRandomRequests: three processes, to which anything happens, while
+// randomRequests: three processes, to which anything happens, while
 // operators ask for this and that at any time. However it goes, one key of ours
 // serves in the end, each other one is gone or reported, and readers' calls fail
 // only if the current key was to be revoked at once.
-func TestRandomRequests(t *testing.T) {
-	seeds := 60
-	if allSchedules() {
-		seeds = 1500
-	}
-	s := &simulation{t: t}
-	for seed := range seeds {
-		s.run(fmt.Sprintf("seed %d", seed), ours, func(w *world) {
+func randomRequests(s *simulation) {
+	for seed := range 1500 {
+		s.offer("", fmt.Sprintf("seed %d", seed), ours, func(w *world) {
 			random := rand.New(rand.NewPCG(uint64(seed), 3))
 			over := false
 			var running sync.WaitGroup
@@ -167,7 +145,7 @@ func TestRandomRequests(t *testing.T) {
 			w.judgeReported(a)
 		})
 	}
-	t.Log(s)
+	s.explore()
 }
 
 // stray is how many live keys of ours are reported.

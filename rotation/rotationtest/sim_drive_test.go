@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
-	"strings"
-	"testing"
 	"testing/synctest"
 	"time"
 
@@ -153,70 +149,8 @@ var scenarios = []scenario{
 	}},
 }
 
-// simulation counts and judges schedules.
-type simulation struct {
-	t *testing.T
-	// part makes it explore one of so many schedules, unless allSchedules.
-	part      int
-	offered   int
-	schedules int
-	wrong     int
-	calls     int
-}
-
-// allSchedules reports whether every schedule is to be explored, however long
-// that takes.
-func allSchedules() bool { return os.Getenv("KEYBEARER_SIMULATE") == "all" }
-
-// add counts what a part of the simulation did.
-func (s *simulation) add(o *simulation) {
-	s.offered, s.schedules, s.wrong, s.calls = s.offered+o.offered, s.schedules+o.schedules, s.wrong+o.wrong, s.calls+o.calls
-}
-
-func (s *simulation) String() string {
-	return fmt.Sprintf("%d of %d schedules explored, %d things happened in them", s.schedules, s.offered, s.calls)
-}
-
-// maxWrong is how many schedules are shown that end wrong.
-const maxWrong = 3
-
-// maxTrace is how many lines are shown of what happened in one of them.
-const maxTrace = 150
-
-// run runs one schedule in a world of its own. It returns how many calls the
-// longest-lived of its processes made.
-func (s *simulation) run(name string, sc scenario, schedule func(w *world)) {
-	s.t.Helper()
-	s.offered++
-	part := max(1, s.part) * stride
-	if allSchedules() {
-		part = 1
-	}
-	if s.wrong >= maxWrong || s.offered%part != 1%part {
-		return
-	}
-	s.schedules++
-	synctest.Test(s.t, func(t *testing.T) {
-		w := newWorld("sim")
-		sc.setup(w)
-		if w.stopTicks == nil {
-			w.consume()
-		}
-		schedule(w)
-		w.close()
-		s.calls += len(w.trace)
-		if len(w.wrong) > 0 {
-			s.wrong++
-			t.Errorf("%s: %s: %s\n%s", sc.name, name, strings.Join(w.wrong, "; "), strings.Join(w.shown(), "\n"))
-		}
-	})
-}
-
-// shown is what led to the first thing that is wrong.
-func (w *world) shown() []string {
-	end := slices.IndexFunc(w.trace, func(line string) bool { return strings.Contains(line, "WRONG") }) + 1
-	return w.trace[max(0, end-maxTrace):end]
-}
+// ours is the scenario in which the store's key is one of ours.
+var ours = scenarios[len(scenarios)-1]
 
 // rotate is a schedule of one rotation by one process at a time, with a plan.
 func rotate(plan func(c *simCall) fault) func(w *world) {

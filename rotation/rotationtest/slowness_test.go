@@ -1,14 +1,10 @@
 package rotationtest
 
-import (
-	"fmt"
-	"testing"
-	"time"
-)
+import "time"
 
-// TestFaultMatrixWhereNewsIsSlow: each fault at each call of a rotation, at a
+// faultMatrixWhereNewsIsSlow: each fault at each call of a rotation, at a
 // service and in stores that show what has changed only after a while.
-func TestFaultMatrixWhereNewsIsSlow(t *testing.T) {
+func faultMatrixWhereNewsIsSlow(s *simulation) {
 	worlds := []struct {
 		name string
 		slow func(w *world)
@@ -22,20 +18,12 @@ func TestFaultMatrixWhereNewsIsSlow(t *testing.T) {
 			w.store.Lag(30 * time.Minute)
 		}},
 	}
-	s := &simulation{t: t, part: 7}
 	for _, slow := range worlds {
-		sc := scenario{ours.name + ", " + slow.name, func(w *world) {
+		from := scenario{ours.name + ", " + slow.name, func(w *world) {
 			ours.setup(w)
 			slow.slow(w)
 		}}
-		for n, c := range undisturbed(t, sc) {
-			for _, f := range faults {
-				if f.only != nil && !f.only(c.op, c.changes) {
-					continue
-				}
-				s.run(fmt.Sprintf("%s at call %d (%s)", f.name, n, c.op), sc, rotate(at(n, f.f, f.only)))
-			}
-		}
+		s.offerFaults(slow.name+", ", s.undisturbed(from), from, rotate)
 	}
-	t.Log(s)
+	s.explore()
 }
