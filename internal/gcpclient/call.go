@@ -18,6 +18,9 @@ type Failed struct {
 	Cause error
 }
 
+// Fail tells what an error means that did not come from Do.
+func Fail(err error) *Failed { return &Failed{Classify(err), err} }
+
 // Attempts says how a call is repeated, in place of the client's own retries,
 // which have no bound.
 type Attempts struct {
@@ -89,6 +92,14 @@ func (f *Failed) within(ctx context.Context) *Failed {
 	return f
 }
 
+// Within bounds one attempt, if timeout is positive.
+func Within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
 // Wait waits for d with jitter, half of d at least. It reports false if ctx
 // leaves no time for that: then the failure at hand says more than the end of
 // ctx would.
@@ -97,6 +108,11 @@ func Wait(ctx context.Context, d time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return false
 	}
+	return Sleep(ctx, d)
+}
+
+// Sleep waits for d. It reports false if ctx ended first.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -42,6 +42,14 @@ func Classify(err error) Failure {
 	code := codeOf(err)
 	f := byCode(code)
 	f.Code = code
+	// What is wrong with an answer that came without an error is worth another
+	// attempt, as any error is that Google's codes do not cover.
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		f.Reason = "the payload does not match its checksum (CRC32C)"
+	case errors.Is(err, ErrNameless):
+		f.Reason = "the answer does not say which version it is"
+	}
 	switch message := messageOf(err); {
 	case code == codes.Unauthenticated && message == tokenRefused:
 		f.Reason = "UNAUTHENTICATED: the issuer of access tokens refused the credentials: check the service account and its workload identity binding"
@@ -52,6 +60,14 @@ func Classify(err error) Failure {
 		f.Reason = deniedReason(err)
 	}
 	return f
+}
+
+// Grant names the role that is missing, and on what, where nothing more
+// particular is known of the refusal. f may be nil.
+func (f *Failed) Grant(role string) {
+	if f != nil && f.Code == codes.PermissionDenied && f.Reason == LacksRole {
+		f.Reason = "PERMISSION_DENIED: grant " + role + "; a new grant takes minutes to arrive"
+	}
 }
 
 func byCode(code codes.Code) Failure {
@@ -88,6 +104,15 @@ func byCode(code codes.Code) Failure {
 		return Failure{Class: keyprovider.ErrUnavailable, Reason: "DATA_LOSS: the service failed", Again: true}
 	}
 	return Failure{Class: keyprovider.ErrUnavailable, Reason: "UNKNOWN: the call failed", Again: true}
+}
+
+// Named puts a provider's or a store's name on an error of keyprovider's, which
+// cannot know it.
+func Named(name string, err error) error {
+	if e, ok := errors.AsType[*keyprovider.Error](err); ok && e.Provider == "" {
+		return &keyprovider.Error{Provider: name, Class: e.Class, Err: e.Err}
+	}
+	return err
 }
 
 // deniedReason tells apart the refusals that need different hands.

@@ -134,20 +134,3 @@ func TestTokens(t *testing.T) {
 		t.Errorf("Token = %v, %v", got, err)
 	}
 }
-
-func TestIntact(t *testing.T) {
-	data := []byte("123456789")
-	sum := int64(0xe3069283) // the check value of CRC-32C's definition
-	if got := Checksum(data); got != sum {
-		t.Errorf("Checksum = %#x, want %#x", got, sum)
-	}
-	wrong := sum + 1
-	for _, tt := range []struct {
-		sum  *int64
-		want bool
-	}{{&sum, true}, {&wrong, false}, {nil, true}} {
-		if got := Intact(&secretmanagerpb.SecretPayload{Data: data, DataCrc32C: tt.sum}); got != tt.want {
-			t.Errorf("Intact with checksum %v = %t", tt.sum, got)
-		}
-	}
-}

@@ -2,13 +2,16 @@ package gcpclient
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"sync"
+	"time"
+
+	"github.com/keybearer/keybearer/keyprovider"
 )
 
-// ErrClosed is what Get answers after Close.
-var ErrClosed = errors.New("gcpclient: closed")
+// ErrClosed is what Get answers after Close. It is a keyprovider.ErrClosed.
+var ErrClosed = fmt.Errorf("gcpclient: %w", keyprovider.ErrClosed)
 
 // Lazy makes a client at its first use, and again after a use that failed to
 // make one or after Drop. It is safe for concurrent use.
@@ -91,6 +94,23 @@ func (l *Lazy[C]) forget(f *flight[C]) {
 	if l.flight == f {
 		l.flight = nil
 	}
+}
+
+// Use makes one attempt of a call with the client, within timeout if that is
+// positive. A client that did not answer in time is given up: its connection may
+// be half-open, and would be for many minutes.
+func (l *Lazy[C]) Use(ctx context.Context, timeout time.Duration, do func(context.Context, C) error) error {
+	one, cancel := Within(ctx, timeout)
+	defer cancel()
+	client, err := l.Get(one)
+	if err != nil {
+		return err
+	}
+	err = do(one, client)
+	if err != nil && one.Err() != nil && ctx.Err() == nil {
+		l.Drop(client)
+	}
+	return err
 }
 
 // Drop closes client and lets the next Get make a new one, unless that has

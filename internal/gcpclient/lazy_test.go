@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/keybearer/keybearer/keyprovider"
 )
 
 type closer struct{ closed atomic.Int32 }
@@ -85,4 +87,47 @@ func TestLazyHanging(t *testing.T) {
 			t.Errorf("%d dials; what came too late was closed %d times", dials, made.closed.Load())
 		}
 	})
+}
+
+// A client that did not answer in time is given up. One whose caller left, or
+// that failed in time, is kept.
+func TestLazyUse(t *testing.T) {
+	broken := errors.New("broken")
+	hang := func(ctx context.Context, _ *closer) error { <-ctx.Done(); return ctx.Err() }
+	for _, tt := range []struct {
+		name    string
+		timeout time.Duration
+		patient time.Duration // the caller
+		do      func(context.Context, *closer) error
+		want    error
+		took    time.Duration
+		closed  int32
+	}{
+		{"done", time.Second, time.Minute, func(context.Context, *closer) error { return nil }, nil, 0, 0},
+		{"failed in time", time.Second, time.Minute, func(context.Context, *closer) error { return broken }, broken, 0, 0},
+		{"hanging", time.Second, time.Minute, hang, context.DeadlineExceeded, time.Second, 1},
+		{"the caller leaves", time.Minute, time.Second, hang, context.DeadlineExceeded, time.Second, 0},
+		{"without a timeout", 0, time.Minute, hang, context.DeadlineExceeded, time.Minute, 0},
+		{"a late success", time.Second, time.Minute, func(ctx context.Context, _ *closer) error { <-ctx.Done(); return nil }, nil, time.Second, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				made := &closer{}
+				l := &Lazy[*closer]{Dial: func() (*closer, error) { return made, nil }}
+				ctx, cancel := context.WithTimeout(t.Context(), tt.patient)
+				defer cancel()
+				start := time.Now()
+				err := l.Use(ctx, tt.timeout, tt.do)
+				if took := time.Since(start); !errors.Is(err, tt.want) || took != tt.took || made.closed.Load() != tt.closed {
+					t.Errorf("%v after %v, closed %d times; want %v after %v, closed %d times", err, took, made.closed.Load(), tt.want, tt.took, tt.closed)
+				}
+			})
+		})
+	}
+	closed := &Lazy[*closer]{}
+	closed.Close()
+	err := closed.Use(t.Context(), 0, func(context.Context, *closer) error { t.Error("a closed client was used"); return nil })
+	if !errors.Is(err, ErrClosed) || !errors.Is(err, keyprovider.ErrClosed) {
+		t.Errorf("Use after Close: %v", err)
+	}
 }

@@ -18,16 +18,17 @@ import (
 func (p *Provider) Fetch(ctx context.Context, last keyprovider.Version) (*keyprovider.Key, error) {
 	mark := p.feed.begin()
 	a, f := p.read(ctx, gcpclient.Number(string(last)))
+	version := keyprovider.Version(strconv.FormatInt(a.Number, 10))
 	switch {
 	case f == nil:
-		p.feed.end(mark, a.version)
+		p.feed.end(mark, version)
 	case f.Class == keyprovider.ErrNotFound:
 		p.feed.end(mark, "")
 		return nil, p.report(f)
 	default:
 		return nil, p.report(f)
 	}
-	key, err := keyprovider.ParseKey(a.data, p.opts.Field, keyprovider.Info{Version: a.version})
+	key, err := keyprovider.ParseKey(a.Data, p.opts.Field, keyprovider.Info{Version: version})
 	if err != nil {
 		return nil, p.named(err)
 	}
@@ -35,14 +36,6 @@ func (p *Provider) Fetch(ctx context.Context, last keyprovider.Version) (*keypro
 		return nil, keyprovider.ErrNotModified
 	}
 	return key, nil
-}
-
-// named puts the provider's name on an error of ParseKey, which cannot know it.
-func (p *Provider) named(err error) error {
-	if e, ok := errors.AsType[*keyprovider.Error](err); ok && e.Provider == "" {
-		return &keyprovider.Error{Provider: p.String(), Class: e.Class, Err: e.Err}
-	}
-	return err
 }
 
 // seen remembers of the version that came last what it held, to notice a secret
@@ -71,16 +64,9 @@ func (s *seen) before(key *keyprovider.Key) bool {
 	return !s.reused
 }
 
-// answer is a payload and the version that the service says it is.
-type answer struct {
-	data    []byte
-	version keyprovider.Version
-	number  int64
-}
-
 // read reads the configured version. held is the number that the caller holds,
 // 0 for none.
-func (p *Provider) read(ctx context.Context, held int64) (answer, *failed) {
+func (p *Provider) read(ctx context.Context, held int64) (gcpclient.Value, *gcpclient.Failed) {
 	a, f := p.access(ctx, p.version)
 	if p.version != gcpclient.Latest {
 		return a, f
@@ -97,10 +83,10 @@ func (p *Provider) read(ctx context.Context, held int64) (answer, *failed) {
 // confirm guards against an answer to latest that is older than what is known
 // to exist: it asks for the highest known version by its number, a read that is
 // consistent.
-func (p *Provider) confirm(ctx context.Context, a answer, held int64) (answer, *failed) {
+func (p *Provider) confirm(ctx context.Context, a gcpclient.Value, held int64) (gcpclient.Value, *gcpclient.Failed) {
 	announced := p.announced.Load()
 	known := max(held, announced)
-	if a.number >= known {
+	if a.Number >= known {
 		return a, nil
 	}
 	b, f := p.access(ctx, strconv.FormatInt(known, 10))
@@ -113,7 +99,7 @@ func (p *Provider) confirm(ctx context.Context, a answer, held int64) (answer, *
 }
 
 // newest reads the newest version that is enabled.
-func (p *Provider) newest(ctx context.Context) (answer, *failed) {
+func (p *Provider) newest(ctx context.Context) (gcpclient.Value, *gcpclient.Failed) {
 	var newest int64
 	f := p.call(ctx, func(ctx context.Context, client Client) error {
 		newest = 0
@@ -136,46 +122,32 @@ func (p *Provider) newest(ctx context.Context) (answer, *failed) {
 	case f != nil && f.Code == codes.PermissionDenied:
 		f.Reason = "PERMISSION_DENIED: the latest version is disabled or destroyed, and finding the newest enabled one " +
 			"needs secretmanager.versions.list (roles/secretmanager.viewer)"
-		return answer{}, f
+		return gcpclient.Value{}, f
 	case f != nil:
-		return answer{}, f
+		return gcpclient.Value{}, f
 	case newest == 0:
-		return answer{}, &failed{Failure: gcpclient.Failure{Code: codes.NotFound, Class: keyprovider.ErrNotFound,
+		return gcpclient.Value{}, &gcpclient.Failed{Failure: gcpclient.Failure{Code: codes.NotFound, Class: keyprovider.ErrNotFound,
 			Reason: "no version of the secret is enabled"}}
 	}
 	return p.access(ctx, strconv.FormatInt(newest, 10))
 }
 
 // access reads one version, by number or alias.
-func (p *Provider) access(ctx context.Context, version string) (answer, *failed) {
+func (p *Provider) access(ctx context.Context, version string) (gcpclient.Value, *gcpclient.Failed) {
 	req := &secretmanagerpb.AccessSecretVersionRequest{Name: p.secret.Version(version)}
-	var a answer
+	var v gcpclient.Value
 	f := p.call(ctx, func(ctx context.Context, client Client) error {
 		resp, err := client.AccessSecretVersion(ctx, req, gcpclient.Once())
 		if err != nil {
 			return err
 		}
-		a, err = p.check(resp)
+		v, err = gcpclient.Read(resp)
 		return err
 	})
-	if f != nil && f.Code == codes.PermissionDenied {
-		f.grant("roles/secretmanager.secretAccessor on the secret")
-	}
-	return a, f
-}
-
-// check takes from an answer what it is good for.
-func (p *Provider) check(resp *secretmanagerpb.AccessSecretVersionResponse) (answer, error) {
-	secret, version, ok := gcpclient.ParseVersion(resp.GetName())
-	number := gcpclient.Number(version)
-	if !ok || number == 0 || resp.GetPayload() == nil {
-		return answer{}, errNameless
-	}
-	if !gcpclient.Intact(resp.Payload) {
-		return answer{}, errCorrupt
-	}
-	if known := p.known.Load(); known == nil || *known != secret {
+	if known := p.known.Load(); f == nil && (known == nil || *known != v.Secret) {
+		secret := v.Secret // and not what is beside it
 		p.known.Store(&secret)
 	}
-	return answer{data: resp.Payload.Data, version: keyprovider.Version(version), number: number}, nil
+	f.Grant("roles/secretmanager.secretAccessor on the secret")
+	return v, f
 }

@@ -2,8 +2,6 @@ package gcpsm
 
 import (
 	"context"
-	"net"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +10,7 @@ import (
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/googleapis/gax-go/v2"
 
+	"github.com/keybearer/keybearer/internal/gcpclient"
 	"github.com/keybearer/keybearer/internal/keyshape"
 	"github.com/keybearer/keybearer/keyprovider"
 )
@@ -100,7 +99,7 @@ func (o *Options) check(latest bool) error {
 	if o.Endpoint != "" && o.Client != nil {
 		return invalid("Endpoint and Client are both given: a client has its endpoint")
 	}
-	if o.Endpoint != "" && !isEndpoint(o.Endpoint) {
+	if o.Endpoint != "" && !gcpclient.IsEndpoint(o.Endpoint) {
 		return invalid("Endpoint is not a host and a port: write HOST:443, without a scheme")
 	}
 	return nil
@@ -116,15 +115,6 @@ func isSubscription(s string) bool {
 		}) < 0
 	}
 	return ok && strings.HasPrefix(s, "projects/") && plain(project) && plain(name) && !keyshape.Looks(s)
-}
-
-func isEndpoint(s string) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || host == "" || strings.ContainsAny(host, "/@?# ") || keyshape.Looks(host) {
-		return false
-	}
-	_, err = strconv.ParseUint(port, 10, 16)
-	return err == nil
 }
 
 func invalid(text string) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
-	"time"
 
 	pubsub "cloud.google.com/go/pubsub/v2/apiv1"
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
@@ -94,17 +93,4 @@ func (p *Provider) String() string {
 func (p *Provider) Close() error {
 	p.end()
 	return errors.Join(p.client.Close(), p.subscriber.Close())
-}
-
-// timeout bounds one call.
-func (p *Provider) timeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if d < 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, d)
-}
-
-// report is a failure as a method of the Provider returns it.
-func (p *Provider) report(f *failed) error {
-	return &keyprovider.Error{Provider: p.String(), Class: f.Class, Err: keyprovider.Reason(f.Reason, f.cause)}
 }

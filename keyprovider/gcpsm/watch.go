@@ -63,15 +63,15 @@ func (p *Provider) Watch(ctx context.Context, last keyprovider.Version) error {
 // watchEnded is the error of a Watch whose context, or Provider, has ended.
 func (p *Provider) watchEnded(ctx context.Context) error {
 	if p.life.Err() != nil {
-		return p.report(classify(gcpclient.ErrClosed))
+		return p.report(gcpclient.Fail(gcpclient.ErrClosed))
 	}
-	return p.report(&failed{cause: ctx.Err(), Failure: gcpclient.Failure{
+	return p.report(&gcpclient.Failed{Cause: ctx.Err(), Failure: gcpclient.Failure{
 		Class: keyprovider.ErrUnavailable, Reason: ctx.Err().Error()}})
 }
 
 // pull pulls until a message is about the secret.
 func (p *Provider) pull(ctx context.Context) error {
-	if p.feed.failures > 0 && !sleep(ctx, backoff(p.feed.failures)) {
+	if p.feed.failures > 0 && !gcpclient.Sleep(ctx, backoff(p.feed.failures)) {
 		return p.watchEnded(ctx)
 	}
 	for {
@@ -90,7 +90,7 @@ func (p *Provider) pull(ctx context.Context) error {
 			return nil
 		}
 		// A server that does not hold an empty pull must not be hammered.
-		if len(messages) == 0 && !sleep(ctx, pullFloor-time.Since(start)) {
+		if len(messages) == 0 && !gcpclient.Sleep(ctx, pullFloor-time.Since(start)) {
 			return p.watchEnded(ctx)
 		}
 	}
@@ -138,13 +138,13 @@ func receive(ctx context.Context, s Subscriber, subscription string) ([]*pubsubp
 
 // classifyPull words the failures that a subscription has otherwise than a
 // secret.
-func classifyPull(err error) *failed {
-	f := classify(err)
+func classifyPull(err error) *gcpclient.Failed {
+	f := gcpclient.Fail(err)
 	switch f.Code {
 	case codes.NotFound:
 		f.Reason = "NOT_FOUND: no such subscription"
 	case codes.PermissionDenied:
-		f.grant("roles/pubsub.subscriber on the subscription")
+		f.Grant("roles/pubsub.subscriber on the subscription")
 	case codes.InvalidArgument:
 		f.Reason = "INVALID_ARGUMENT: Pub/Sub does not take the subscription's name"
 	case codes.FailedPrecondition:
@@ -157,16 +157,4 @@ func classifyPull(err error) *failed {
 func backoff(failures int) time.Duration {
 	d := min(firstBackoff<<min(failures-1, 10), maxBackoff)
 	return d/2 + rand.N(d/2+1)
-}
-
-// sleep reports false if the context ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -179,12 +179,13 @@ func TestWatch(t *testing.T) {
 // Once an answer has told the project's number, another project's secret of the
 // same name is no concern.
 func TestWatchProjectNumber(t *testing.T) {
-	p := newProvider(t, place, Options{})
+	client := serve(t, &service{access: replies{"latest": payload("1", keyprovidertest.NewSecret())}.access})
+	p := newProvider(t, place, Options{Client: client})
 	other := "projects/555/secrets/openai"
 	if !p.concerned(answered) || !p.concerned(other) {
 		t.Error("a number is not taken for the project's while that is unknown")
 	}
-	if _, err := p.check(payload("1", "x")); err != nil {
+	if _, err := p.Fetch(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	if !p.concerned(answered) || !p.concerned(place) || p.concerned(other) {

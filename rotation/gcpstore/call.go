@@ -30,31 +30,17 @@ func (s *Store) write(ctx context.Context, do func(context.Context, Client) erro
 	return writes.Do(ctx, func(ctx context.Context) error { return s.once(ctx, do) })
 }
 
-// once makes one attempt. A client of the Store's own that did not answer in
-// time is given up: its connection may be half-open, and would be for many
-// minutes.
+// once makes one attempt, none for a context that has ended.
 func (s *Store) once(ctx context.Context, do func(context.Context, Client) error) error {
-	one := ctx
-	if s.opts.Timeout > 0 {
-		var cancel context.CancelFunc
-		one, cancel = context.WithTimeout(ctx, s.opts.Timeout)
-		defer cancel()
-	}
-	if err := one.Err(); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.opts.Client != nil {
-		return do(one, s.opts.Client)
+	if s.opts.Client == nil {
+		return s.client.Use(ctx, s.opts.Timeout, func(ctx context.Context, own *secretmanager.Client) error { return do(ctx, own) })
 	}
-	client, err := s.client.Get(one)
-	if err != nil {
-		return err
-	}
-	err = do(one, client)
-	if err != nil && one.Err() != nil && ctx.Err() == nil {
-		s.client.Drop(client)
-	}
-	return err
+	ctx, cancel := gcpclient.Within(ctx, s.opts.Timeout)
+	defer cancel()
+	return do(ctx, s.opts.Client)
 }
 
 var _ Client = (*secretmanager.Client)(nil)

@@ -28,12 +28,7 @@ func (s *Store) ended(ctx context.Context) error {
 
 // named puts the Store's name on an error of keyprovider's, which cannot know
 // it.
-func (s *Store) named(err error) error {
-	if e, ok := errors.AsType[*keyprovider.Error](err); ok && e.Provider == "" {
-		return &keyprovider.Error{Provider: s.name, Class: e.Class, Err: e.Err}
-	}
-	return err
-}
+func (s *Store) named(err error) error { return gcpclient.Named(s.name, err) }
 
 // conflict is an ErrConflict that says what was found. cause may be nil; it is
 // wrapped, not printed.
@@ -56,22 +51,13 @@ func (e *conflictError) Unwrap() []error {
 	return []error{rotation.ErrConflict}
 }
 
-// What is wrong with an answer that came without an error. All are worth another
-// attempt, as any error is that Google's codes do not cover.
-var (
-	errCorrupt  = errors.New("gcpstore: the payload does not match its checksum")
-	errNameless = errors.New("gcpstore: the answer names no version")
-	errEtagless = errors.New("gcpstore: the answer has no etag")
-)
+// errEtagless is what is wrong with an answer that came without an error. It is
+// worth another attempt, as any error is that Google's codes do not cover.
+var errEtagless = errors.New("gcpstore: the answer has no etag")
 
 func classify(err error) gcpclient.Failure {
 	f := gcpclient.Classify(err)
-	switch {
-	case errors.Is(err, errCorrupt):
-		f.Reason = "the payload does not match its checksum (CRC32C)"
-	case errors.Is(err, errNameless):
-		f.Reason = "the answer does not say which version it is"
-	case errors.Is(err, errEtagless):
+	if errors.Is(err, errEtagless) {
 		f.Reason = "the answer has no etag, without which nothing is safe to write: is the endpoint Google's?"
 	}
 	return f
@@ -80,9 +66,7 @@ func classify(err error) gcpclient.Failure {
 // grant names the role that is missing, and on which secret, where nothing more
 // particular is known of the refusal.
 func grant(f *gcpclient.Failed, role string, on *place) {
-	if f != nil && f.Code == codes.PermissionDenied && f.Reason == gcpclient.LacksRole {
-		f.Reason = "PERMISSION_DENIED: grant " + role + " on the secret " + on.ID + "; a new grant takes minutes to arrive"
-	}
+	f.Grant(role + " on the secret " + on.ID)
 }
 
 // missing says which secret it is that does not exist.

@@ -2,9 +2,6 @@ package gcpstore
 
 import (
 	"context"
-	"net"
-	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -124,7 +121,7 @@ func (o *Options) check(secret gcpclient.Secret) error {
 	if o.Endpoint != "" && o.Client != nil {
 		return invalid("Endpoint and Client are both given: a client has its endpoint")
 	}
-	if o.Endpoint != "" && !isEndpoint(o.Endpoint) {
+	if o.Endpoint != "" && !gcpclient.IsEndpoint(o.Endpoint) {
 		return invalid("Endpoint is not a host and a port: write HOST:443, without a scheme")
 	}
 	return nil
@@ -133,15 +130,6 @@ func (o *Options) check(secret gcpclient.Secret) error {
 func isAlias(secret gcpclient.Secret, s string) bool {
 	got, version, ok := gcpclient.ParseVersion(secret.Version(s))
 	return ok && got == secret && version == s && gcpclient.Number(s) == 0 && s != "NEW" && !keyshape.Looks(s)
-}
-
-func isEndpoint(s string) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || host == "" || strings.ContainsAny(host, "/@?# ") || keyshape.Looks(host) {
-		return false
-	}
-	_, err = strconv.ParseUint(port, 10, 16)
-	return err == nil
 }
 
 func invalid(text string) error {

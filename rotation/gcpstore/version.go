@@ -123,7 +123,7 @@ func (s *Store) describe(ctx context.Context, of *place, name string) (v version
 		}
 		number, ok := numberOf(resp.GetName())
 		if !ok {
-			return errNameless
+			return gcpclient.ErrNameless
 		}
 		v, enabled = version{number: number}, resp.GetState() == secretmanagerpb.SecretVersion_ENABLED
 		return nil
@@ -143,15 +143,9 @@ func (s *Store) access(ctx context.Context, of *place, name string) (version, *g
 		if err != nil {
 			return err
 		}
-		number, ok := numberOf(resp.GetName())
-		if !ok || resp.GetPayload() == nil {
-			return errNameless
-		}
-		if !gcpclient.Intact(resp.Payload) {
-			return errCorrupt
-		}
-		v = version{number: number, data: resp.Payload.Data}
-		return nil
+		value, err := gcpclient.Read(resp)
+		v = version{number: value.Number, data: value.Data}
+		return err
 	})
 	grant(f, "roles/secretmanager.secretAccessor", of)
 	return v, f
@@ -177,7 +171,7 @@ func (s *Store) add(ctx context.Context, to *place, data []byte, after int64) (i
 		}
 		var ok bool
 		if number, ok = numberOf(resp.GetName()); !ok {
-			return errNameless
+			return gcpclient.ErrNameless
 		}
 		return nil
 	})
