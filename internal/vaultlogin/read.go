@@ -44,7 +44,7 @@ func Read(ctx context.Context, client *api.Client, path string, query url.Values
 	if err != nil && !gone {
 		return nil, Fail(ctx, doing, err)
 	}
-	body, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, readErr := readAll(resp)
 	answer := &Answer{Gone: gone}
 	switch {
 	case readErr != nil:
@@ -58,6 +58,16 @@ func Read(ctx context.Context, client *api.Client, path string, query url.Values
 		return nil, Fail(ctx, doing, err)
 	}
 	return answer, nil
+}
+
+// readAll returns the body, or more than maxAnswer bytes of one that is larger.
+func readAll(resp *api.Response) ([]byte, error) {
+	if n := resp.ContentLength; n > 0 && n <= maxAnswer {
+		body := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, body)
+		return body, err
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 }
 
 // Empty reports whether data says nothing.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/keybearer/keybearer/keyprovider"
 )
 
 // refresh brings the token up to date. The caller has the turn.
@@ -39,58 +37,15 @@ func (st *session) refresh(ctx context.Context) (*Grant, error) {
 	return fresh, err
 }
 
-// later puts off the next attempt to replace a token that still works.
+// later puts off the next attempt to renew, replace or look up a token that
+// still works.
 func (st *session) later(g *Grant) *Grant {
-	c := *g
-	left := g.Expires.Sub(now())
-	c.RefreshAfter = now().Add(min(max(jitter(left/5), minLoginPause), maxLoginPause))
+	c, pause := *g, maxLoginPause
+	if !g.Expires.IsZero() {
+		pause = min(max(jitter(g.Expires.Sub(now())/5), minLoginPause), maxLoginPause)
+	}
+	c.RefreshAfter = now().Add(pause)
 	return st.set(&c, false)
-}
-
-// keepGiven renews a token that was given and that nobody else renews. How long
-// it lasts is asked once; where the policy does not allow the question, nothing
-// is renewed.
-func (st *session) keepGiven(ctx context.Context, g *Grant) (*Grant, error) {
-	if !st.looked {
-		g = st.set(&Grant{Client: withToken(st.base, st.given), given: true}, true)
-		start := now()
-		secret, err := g.Client.Auth().Token().LookupSelfWithContext(ctx)
-		if err != nil {
-			err = Fail(ctx, "looking up the token", err)
-			st.looked = keyprovider.Class(err) != keyprovider.ErrUnavailable
-			if !st.looked { // ask again; the read itself will tell what is wrong
-				st.mu.Lock()
-				st.current = nil
-				st.mu.Unlock()
-			}
-			return g, nil
-		}
-		st.looked = true
-		ttl, _ := secret.TokenTTL()
-		renewable, _ := secret.TokenIsRenewable()
-		c := *g
-		c.term(start, ttl, renewable)
-		if !c.renewable { // nothing can be done about its end
-			c.RefreshAfter = time.Time{}
-		}
-		return st.set(&c, false), nil
-	}
-	if !g.renewable {
-		return g, nil
-	}
-	// Even past its end as far as is known: the server counts in whole seconds.
-	renewed, err := st.renew(ctx, g)
-	switch {
-	case err == nil && renewed.renewable:
-		return renewed, nil
-	case err == nil:
-		g = renewed
-	case !Unrenewable(err):
-		return st.later(g), nil
-	}
-	c := *g
-	c.RefreshAfter, c.renewable = time.Time{}, false
-	return st.set(&c, false), nil
 }
 
 func (st *session) renew(ctx context.Context, g *Grant) (*Grant, error) {

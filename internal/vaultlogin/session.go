@@ -59,7 +59,6 @@ type session struct {
 	mu      sync.Mutex
 	current *Grant
 	serial  uint64
-	looked  bool // a token that was given has been looked up
 	failure error
 	logins  pace // failed logins
 	vain    pace // logins that did not help against a refusal
@@ -72,6 +71,10 @@ const (
 	// spareTime bounds an early renewal or login, behind which a caller waits
 	// whose token would do as well.
 	spareTime = 3 * time.Second
+
+	// lookupTime bounds the question how long a token lasts, behind which the
+	// first key waits.
+	lookupTime = time.Second
 )
 
 // New returns a session. It does not call the server.
@@ -237,24 +240,4 @@ func (st *session) set(g *Grant, isNew bool) *Grant {
 	}
 	st.current = g
 	return g
-}
-
-// anonymous bears no token: an agent adds its own.
-func (st *session) anonymous() *Grant {
-	if g := st.held(); g != nil {
-		return g
-	}
-	return st.set(&Grant{Client: withToken(st.base, "")}, true)
-}
-
-// fromFile bears the token that the file holds now.
-func (st *session) fromFile() (*Grant, error) {
-	token, err := Credential{File: st.TokenFile}.Read("the token")
-	if err != nil {
-		return nil, err
-	}
-	if g := st.held(); g != nil && g.Client.Token() == token {
-		return g, nil
-	}
-	return st.set(&Grant{Client: withToken(st.base, token)}, true), nil
 }

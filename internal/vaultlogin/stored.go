@@ -30,9 +30,8 @@ type Time struct{ time.Time }
 // UnmarshalJSON implements json.Unmarshaler. A time that cannot be read must
 // not keep a good key from serving.
 func (t *Time) UnmarshalJSON(b []byte) error {
-	var s string
-	if json.Unmarshal(b, &s) == nil && s != "" {
-		t.Time, _ = time.Parse(time.RFC3339Nano, s)
+	if string(b) != `""` && t.Time.UnmarshalJSON(b) != nil {
+		t.Time = time.Time{}
 	}
 	return nil
 }

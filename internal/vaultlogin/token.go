@@ -25,7 +25,13 @@ type Grant struct {
 	ttl       time.Duration // what it had when it was new
 	renewable bool
 	given     bool // no login replaces it
+	unknown   bool // how long it lasts has not been asked yet
 }
+
+// Unknown reports that nobody has asked yet how long the token lasts. The next
+// Session.Grant asks: call it when the token has served, so that a server that
+// is slow to say, or does not, keeps nobody from what the token is for.
+func (g *Grant) Unknown() bool { return g.unknown }
 
 // KeepAlive is when Session.Grant must be called again lest the token be lost
 // for good, because no login replaces it. The zero time: no need.

@@ -48,8 +48,6 @@ func (a *AppRole) secretID() vaultlogin.Credential {
 
 func (a *AppRole) check() error {
 	switch {
-	case a == nil:
-		return errNilMethod()
 	case (a.RoleID == "") == (a.RoleIDFile == ""):
 		return invalid("AppRole needs one of RoleID and RoleIDFile")
 	case a.RoleID != "":
@@ -109,10 +107,7 @@ func (k *Kubernetes) jwt() *JWT {
 }
 
 func (k *Kubernetes) check() error {
-	switch {
-	case k == nil:
-		return errNilMethod()
-	case k.Role == "":
+	if k.Role == "" {
 		return invalid("Kubernetes needs a Role")
 	}
 	return k.jwt().check()
@@ -143,10 +138,7 @@ type JWT struct {
 func (j *JWT) token() vaultlogin.Credential { return vaultlogin.Credential{File: j.File, Env: j.Env} }
 
 func (j *JWT) check() error {
-	switch {
-	case j == nil:
-		return errNilMethod()
-	case j.Role != "":
+	if j.Role != "" {
 		if err := vaultlogin.CheckName("the role", j.Role); err != nil {
 			return err
 		}
@@ -189,9 +181,6 @@ func (u *Userpass) password() vaultlogin.Credential {
 }
 
 func (u *Userpass) check() error {
-	if u == nil {
-		return errNilMethod()
-	}
 	if err := vaultlogin.CheckName("the user name", u.Username); err != nil {
 		return err
 	}
@@ -222,8 +211,4 @@ func checkBoth(credential error, mount string) error {
 		return credential
 	}
 	return vaultlogin.CheckMount(mount)
-}
-
-func errNilMethod() error {
-	return invalid("Options.Auth is a nil pointer: leave it out, or fill it in")
 }

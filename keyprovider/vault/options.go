@@ -51,8 +51,9 @@ type Options struct {
 
 	// KVVersion says how the path is read: 2 as a secret of a KV engine of
 	// version 2; 1 as it is written, which is right for KV version 1 and for
-	// every engine that is not KV. [0: the server is asked once, which needs no
-	// permission of its own; where it does not tell, both are tried]
+	// every engine that is not KV. [0: the first Fetch finds out, which needs no
+	// permission of its own: version 2 is tried, and where it does not answer,
+	// the server is asked; where it does not tell, version 1 is tried]
 	KVVersion int
 
 	// Version pins a version of a KV version 2 secret. [0: the latest]
@@ -72,16 +73,20 @@ type Options struct {
 	RevokeOnClose bool
 }
 
+// access is what the options say about the way to the server.
+func (o *Options) access() vaultlogin.Access {
+	return vaultlogin.Access{
+		Client: o.Client, Address: o.Address, Namespace: o.Namespace,
+		Auth: o.Auth, TokenFile: o.TokenFile, NoToken: o.NoToken,
+	}
+}
+
 // check refuses options that contradict each other or the path.
 func (o *Options) check(path string) error {
 	if err := vaultlogin.CheckPath("the path", path); err != nil {
 		return err
 	}
 	switch {
-	case o.Client != nil && (o.Address != "" || o.Namespace != "" || o.NoToken):
-		return invalid("Options.Client has an address, a namespace and a token of its own: leave out Address, Namespace and NoToken")
-	case o.Auth != nil && o.TokenFile != "" || o.NoToken && (o.Auth != nil || o.TokenFile != ""):
-		return invalid("choose one of Options.Auth, TokenFile and NoToken")
 	case o.KVVersion < 0 || o.KVVersion > 2:
 		return invalid(fmt.Sprintf("Options.KVVersion is %d: it is 1, 2, or 0 to find out", o.KVVersion))
 	case o.Version < 0:
@@ -91,10 +96,9 @@ func (o *Options) check(path string) error {
 	case keyshape.Looks(o.Field):
 		return invalid("the configured field looks like an API key: name the field that holds it")
 	}
-	if o.TokenFile != "" {
-		if err := vaultlogin.CheckFile("the token", o.TokenFile); err != nil {
-			return err
-		}
+	access := o.access()
+	if err := access.Check(); err != nil {
+		return err
 	}
 	if c, ok := o.Auth.(checker); ok {
 		if err := c.check(); err != nil {
@@ -108,39 +112,13 @@ func (o *Options) check(path string) error {
 // nor the server says which part of the path is the mount, a part "sys" may
 // belong to the server, behind a namespace.
 func (o *Options) checkMount(path string) error {
-	if o.Mount == "" {
-		if o.KVVersion != 0 && vaultlogin.HasReserved(path) {
-			return invalid("the path has a part sys or auth, which is the server's own behind a namespace: set Mount too, or leave KVVersion out")
-		}
-		return nil
+	if o.Mount != "" {
+		return vaultlogin.CheckMountOf(path, o.Mount)
 	}
-	if err := vaultlogin.CheckPath("the mount", o.Mount); err != nil {
-		return err
-	}
-	if vaultlogin.HasReserved(o.Mount) {
-		return invalid("the mount has a part sys or auth, where no secrets are")
-	}
-	m := vaultlogin.Mount{Path: o.Mount}
-	if rest := m.Rest(path); rest == path || rest == "" || m.Path+"/"+rest != path {
-		return invalid("the path does not begin with the mount: write both, as in secret/openai")
+	if o.KVVersion != 0 && vaultlogin.HasReserved(path) {
+		return invalid("the path has a part sys or auth, which is the server's own behind a namespace: set Mount too, or leave KVVersion out")
 	}
 	return nil
-}
-
-// session makes the session that the options ask for.
-func (o *Options) session() (*vaultlogin.Session, error) {
-	cfg := vaultlogin.Config{Client: o.Client, Borrowed: o.Client != nil, Method: o.Auth, TokenFile: o.TokenFile}
-	if cfg.Client == nil {
-		client, err := vaultlogin.NewClient(o.Address, o.Namespace)
-		if err != nil {
-			return nil, err
-		}
-		if o.NoToken {
-			client.ClearToken()
-		}
-		cfg.Client = client
-	}
-	return vaultlogin.New(cfg)
 }
 
 // name is what the Provider is called in logs: the path, and the version where

@@ -55,7 +55,8 @@ func New(_ context.Context, path string, opts *Options) (*Provider, error) {
 	if err := o.check(path); err != nil {
 		return nil, vaultlogin.Named("vault", err)
 	}
-	session, err := o.session()
+	access := o.access()
+	session, _, err := access.Open()
 	if err != nil {
 		return nil, vaultlogin.Named("vault", err)
 	}
@@ -63,10 +64,7 @@ func New(_ context.Context, path string, opts *Options) (*Provider, error) {
 	p.leases.turn = make(chan struct{}, 1)
 	p.opts.Client, p.opts.Auth = nil, nil // the session has them
 	if o.KVVersion != 0 {
-		m := vaultlogin.Guess(path, o.KVVersion)
-		if o.Mount != "" {
-			m.Path = o.Mount
-		}
+		m := p.mounted(vaultlogin.Guess(path, o.KVVersion))
 		p.mount.Store(&m)
 	}
 	return p, nil

@@ -33,10 +33,17 @@ func (p *Provider) read(ctx context.Context) (*reading, error) {
 			r, err = p.readWith(ctx, other)
 		}
 	}
-	if err == nil {
-		p.session.Proved()
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	p.session.Proved()
+	if r.grant.Unknown() {
+		// Now that the key is at hand, how long the token lasts may be asked.
+		if known, err := p.session.Grant(ctx); err == nil && known.Serial == r.grant.Serial {
+			r.grant = known
+		}
+	}
+	return r, nil
 }
 
 func (p *Provider) readWith(ctx context.Context, grant *vaultlogin.Grant) (*reading, error) {
@@ -71,44 +78,61 @@ func (p *Provider) readAt(ctx context.Context, grant *vaultlogin.Grant, m vaultl
 }
 
 // find finds the engine that serves the path, reads the secret there, and
-// remembers the engine.
+// remembers the engine. Most are KV version 2 with a mount of one part, so that
+// is tried first: where it is right, nothing else has to be asked.
 func (p *Provider) find(ctx context.Context, grant *vaultlogin.Grant) (*reading, error) {
-	m, err := vaultlogin.Locate(ctx, grant.Client, p.path)
-	switch {
-	case err == nil:
-		return p.settle(ctx, grant, m)
-	case errors.Is(err, keyprovider.ErrDenied), errors.Is(err, keyprovider.ErrNotFound):
-		// An old server, or a proxy that lets only some paths pass; or the
-		// token is dead, or may read nothing below the mount.
-		return p.try(ctx, grant)
+	guess := p.mounted(vaultlogin.Guess(p.path, 2))
+	r, err := p.readAt(ctx, grant, guess)
+	if err == nil && r.versioned() {
+		return p.found(r, guess), nil
 	}
-	return nil, err
-}
-
-func (p *Provider) settle(ctx context.Context, grant *vaultlogin.Grant, m vaultlogin.Mount) (*reading, error) {
-	if p.opts.Mount != "" {
-		m.Path = p.opts.Mount
+	if errors.Is(err, keyprovider.ErrUnavailable) {
+		return nil, err
 	}
-	r, err := p.readAt(ctx, grant, m)
-	if err == nil && !r.Gone {
-		p.mount.Store(&m)
+	told, untold := vaultlogin.Locate(ctx, grant.Client, p.path)
+	switch told = p.mounted(told); {
+	case untold == nil && told == guess:
+		return p.found(r, guess), err
+	case untold == nil:
+		return p.settle(ctx, grant, told)
+	case !errors.Is(untold, keyprovider.ErrDenied) && !errors.Is(untold, keyprovider.ErrNotFound):
+		return nil, untold
+	case p.opts.Version > 0 || p.opts.Mount == "" && vaultlogin.HasReserved(p.path):
+		return r, err
+	}
+	// An old server, or a proxy that lets only some paths pass; or the token is
+	// dead, or may read nothing below the mount.
+	raw, rawErr := p.settle(ctx, grant, p.mounted(vaultlogin.Guess(p.path, 1)))
+	if rawErr == nil || !errors.Is(err, keyprovider.ErrDenied) && !errors.Is(rawErr, keyprovider.ErrNotFound) {
+		return raw, rawErr
 	}
 	return r, err
 }
 
-// try reads the path both ways. Only one that answers is remembered.
-func (p *Provider) try(ctx context.Context, grant *vaultlogin.Grant) (*reading, error) {
-	r, err := p.settle(ctx, grant, vaultlogin.Guess(p.path, 2))
-	denied := errors.Is(err, keyprovider.ErrDenied)
-	if !denied && !errors.Is(err, keyprovider.ErrNotFound) && !errors.Is(err, keyprovider.ErrInvalid) {
-		return r, err
+// mounted is m at the mount that the user says.
+func (p *Provider) mounted(m vaultlogin.Mount) vaultlogin.Mount {
+	if p.opts.Mount != "" {
+		m.Path = p.opts.Mount
 	}
-	if p.opts.Version > 0 || p.opts.Mount == "" && vaultlogin.HasReserved(p.path) {
-		return nil, err
+	return m
+}
+
+func (p *Provider) settle(ctx context.Context, grant *vaultlogin.Grant, m vaultlogin.Mount) (*reading, error) {
+	r, err := p.readAt(ctx, grant, m)
+	return p.found(r, m), err
+}
+
+// found remembers the engine, if it has answered with a secret.
+func (p *Provider) found(r *reading, m vaultlogin.Mount) *reading {
+	if r != nil && !r.Gone {
+		p.mount.Store(&m)
 	}
-	raw, rawErr := p.settle(ctx, grant, vaultlogin.Guess(p.path, 1))
-	if rawErr == nil || !denied && !errors.Is(rawErr, keyprovider.ErrNotFound) {
-		return raw, rawErr
-	}
-	return nil, err
+	return r
+}
+
+// versioned reports whether an answer can only be one of KV version 2. If version
+// 1 held the like at "data/openai", it would say with it when to read it again.
+func (r *reading) versioned() bool {
+	_, err := r.Stored()
+	return err == nil && r.LeaseID == "" && r.LeaseDuration == 0
 }

@@ -1,38 +1,13 @@
 package vault
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
-	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/keybearer/keybearer/internal/vaultlogin"
 	"github.com/keybearer/keybearer/keyprovider"
 )
-
-// kv2 is the data of an answer of KV version 2.
-type kv2 struct {
-	Data     json.RawMessage `json:"data"`
-	Metadata struct {
-		Version   int    `json:"version"`
-		Created   kvTime `json:"created_time"`
-		Deleted   kvTime `json:"deletion_time"`
-		Destroyed bool   `json:"destroyed"`
-	} `json:"metadata"`
-}
-
-// kvTime is a time that may be "".
-type kvTime struct{ time.Time }
-
-func (t *kvTime) UnmarshalJSON(b []byte) error {
-	var s string
-	if json.Unmarshal(b, &s) == nil && s != "" {
-		// A time that cannot be read must not keep a good key from serving.
-		t.Time, _ = time.Parse(time.RFC3339Nano, s)
-	}
-	return nil
-}
 
 // stored makes the key of a secret that the server keeps.
 func (p *Provider) stored(r *reading, last keyprovider.Version) (*keyprovider.Key, error) {
@@ -46,47 +21,19 @@ func (p *Provider) stored(r *reading, last keyprovider.Version) (*keyprovider.Ke
 		// what else the value says: its holder compares.
 		return p.parse(r.Data, info)
 	}
-	var secret kv2
-	if json.Unmarshal(r.Data, &secret) != nil {
-		return nil, invalid("the answer is not one of KV version 2")
+	secret, err := r.Stored()
+	if err != nil {
+		return nil, err
 	}
-	if err := secret.absent(); err != nil {
+	if err := secret.Absent(); err != nil {
 		return nil, err
 	}
 	info.CreatedAt = secret.Metadata.Created.Time
-	info.Version = secret.version()
-	if info.RefreshAfter.IsZero() && last != "" && last == info.Version {
+	info.Version = keyprovider.Version(secret.Metadata.Name())
+	if info.RefreshAfter.IsZero() && last == info.Version {
 		return nil, keyprovider.ErrNotModified
 	}
 	return p.parse(secret.Data, info)
-}
-
-// version names what was read. The number alone would not do: a secret that is
-// deleted with its metadata and made anew begins at 1 again.
-func (s *kv2) version() keyprovider.Version {
-	if s.Metadata.Version == 0 || s.Metadata.Created.IsZero() {
-		return "" // one made of the fingerprint stands in
-	}
-	return keyprovider.Version(strconv.Itoa(s.Metadata.Version) + "@" + s.Metadata.Created.UTC().Format(time.RFC3339Nano))
-}
-
-// absent returns the error for a version that holds nothing any more.
-func (s *kv2) absent() error {
-	if !vaultlogin.Empty(s.Data) && !s.Metadata.Destroyed {
-		return nil
-	}
-	name := "the version"
-	if s.Metadata.Version > 0 {
-		name = "version " + strconv.Itoa(s.Metadata.Version)
-	}
-	deleted := s.Metadata.Deleted
-	switch {
-	case s.Metadata.Destroyed:
-		return gone(name + " was destroyed: write a new one")
-	case !deleted.IsZero():
-		return gone(fmt.Sprintf("%s was deleted at %s: undelete it, or write a new one", name, deleted.UTC().Format(time.RFC3339)))
-	}
-	return gone(name + " holds nothing")
 }
 
 func gone(text string) error {
@@ -95,18 +42,39 @@ func gone(text string) error {
 
 // parse makes a key of the secret's fields.
 func (p *Provider) parse(data json.RawMessage, info keyprovider.Info) (*keyprovider.Key, error) {
+	field := cmp.Or(p.opts.Field, keyprovider.DefaultField)
+	if key := alone(data, field, info); key != nil {
+		return key, nil
+	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil || fields == nil {
 		// ParseKey would take it for a bare key.
 		return nil, invalid("the answer holds no fields: is this the path of a secret?")
 	}
-	field := p.opts.Field
-	if field == "" {
-		field = keyprovider.DefaultField
-	}
 	var value string
-	if json.Unmarshal(fields[field], &value) == nil && value != "" && strings.ContainsRune(`{["`, rune(value[0])) {
+	if json.Unmarshal(fields[field], &value) == nil && isJSON(value) {
 		return nil, invalid("the field holds JSON: store its members as fields of the secret (vault kv put secret/openai @file.json)")
 	}
 	return keyprovider.ParseKey(data, p.opts.Field, info)
+}
+
+// alone returns the key of a secret that is this one field, as most are, so that
+// a poll need not look for what describes the key; nil for any other, and for
+// what is no key.
+func alone(data []byte, field string, info keyprovider.Info) *keyprovider.Key {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"`+field+`":"`))
+	if !ok || strings.ContainsAny(field, `"\`) {
+		return nil
+	}
+	value := data[len(data)-len(rest)-1 : len(data)-1] // a string, if there is no other field
+	key, err := keyprovider.ParseKey(value, "", info)
+	if err != nil || isJSON(key.Reveal()) {
+		return nil
+	}
+	return key
+}
+
+// isJSON reports whether what a field holds is more JSON, and so no key.
+func isJSON(value string) bool {
+	return value != "" && strings.ContainsRune(`{["`, rune(value[0]))
 }

@@ -134,10 +134,7 @@ func (p *Provider) located(ctx context.Context, grant *vaultlogin.Grant) (vaultl
 		return *m, nil
 	}
 	m, err := vaultlogin.Locate(ctx, grant.Client, p.path)
-	if err == nil && p.opts.Mount != "" {
-		m.Path = p.opts.Mount
-	}
-	return m, err
+	return p.mounted(m), err
 }
 
 // none notes that the server has no events for us.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,35 +131,32 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 	wantClass(t, err, keyprovider.ErrUnavailable)
 }
 
+// A server that has no events for us is asked once an hour; one that is not able
+// to answer, at each call.
 func TestServersWithoutEvents(t *testing.T) {
 	for status, class := range map[int]error{
 		400: keyprovider.ErrNotFound, 403: keyprovider.ErrDenied, 404: keyprovider.ErrNotFound, 405: keyprovider.ErrNotFound, 501: keyprovider.ErrNotFound,
 		200: keyprovider.ErrNotFound, 429: keyprovider.ErrUnavailable, 473: keyprovider.ErrUnavailable, 503: keyprovider.ErrUnavailable,
 	} {
-		server := &vaultfake.Server{}
-		server.Put(map[string]any{"api_key": "abc"})
-		var asked atomic.Int32
-		server.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
-			if !strings.Contains(r.URL.Path, "/events/") {
-				return false
-			}
-			asked.Add(1)
-			return answer(status, `{"errors":["x"]}`)(w, r)
-		}
-		t.Setenv("VAULT_TOKEN", server.Token(0, false))
-		p, err := New(t.Context(), "secret/openai", &Options{Address: serve(t, server)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = p.Watch(t.Context(), fetch(t, p, "").Version())
-		wantClass(t, err, class)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-		_ = p.Watch(ctx, "")
-		cancel()
-		if again := asked.Load() > 1; again != (class == keyprovider.ErrUnavailable) {
-			t.Errorf("%d: asked %d times", status, asked.Load())
-		}
-		_ = p.Close()
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := &vaultfake.Server{Intercept: func(w http.ResponseWriter, r *http.Request) bool {
+					return strings.Contains(r.URL.Path, "/events/") && answer(status, `{"errors":["x"]}`)(w, r)
+				}}
+				server.Put(map[string]any{"api_key": "abc"})
+				p := newProvider(t, server, server.Token(0, false), "secret/openai", nil)
+				key, start := fetch(t, p, ""), time.Now()
+				wantClass(t, p.Watch(t.Context(), key.Version()), class)
+				wantClass(t, p.Watch(t.Context(), key.Version()), class)
+				want := withoutEvents
+				if class == keyprovider.ErrUnavailable {
+					want = 0
+				}
+				if got := time.Since(start); got != want {
+					t.Errorf("asked again after %v, want %v", got, want)
+				}
+			})
+		})
 	}
 }
 
