@@ -42,20 +42,25 @@ func gone(text string) error {
 
 // parse makes a key of the secret's fields.
 func (p *Provider) parse(data json.RawMessage, info keyprovider.Info) (*keyprovider.Key, error) {
+	if !bytes.HasPrefix(data, []byte("{")) {
+		// ParseKey would take it for a bare key.
+		return nil, invalid("the answer holds no fields: is this the path of a secret?")
+	}
 	field := cmp.Or(p.opts.Field, keyprovider.DefaultField)
 	if key := alone(data, field, info); key != nil {
 		return key, nil
 	}
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(data, &fields) != nil || fields == nil {
-		// ParseKey would take it for a bare key.
-		return nil, invalid("the answer holds no fields: is this the path of a secret?")
+	key, err := keyprovider.ParseKey(data, p.opts.Field, info)
+	if err == nil && !isJSON(key.Reveal()) {
+		return key, nil
 	}
+	var fields map[string]json.RawMessage
 	var value string
+	_ = json.Unmarshal(data, &fields)
 	if json.Unmarshal(fields[field], &value) == nil && isJSON(value) {
 		return nil, invalid("the field holds JSON: store its members as fields of the secret (vault kv put secret/openai @file.json)")
 	}
-	return keyprovider.ParseKey(data, p.opts.Field, info)
+	return key, err
 }
 
 // alone returns the key of a secret that is this one field, as most are, so that

@@ -2,12 +2,14 @@ package vals
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/vault/api"
@@ -15,7 +17,8 @@ import (
 	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 )
 
-const path = "secret/openai"
+// plain holds the key alone, described also what a Rotator writes beside it.
+const plain, described = "secret/openai", "secret/described"
 
 // key is what the server holds.
 var key = keyprovidertest.NewSecret()
@@ -80,6 +83,17 @@ func store() error {
 	if err != nil {
 		return err
 	}
-	_, err = client.Logical().Write("secret/data/openai", map[string]any{"data": map[string]any{"api_key": key}})
-	return err
+	for path, fields := range map[string]map[string]any{
+		plain: {"api_key": key},
+		described: {
+			"api_key": key, "key_id": "key_1", "service_account_id": "user-1", "rotation_id": "r1",
+			"created_at": "2026-11-23T08:00:00Z", "expires_at": "2027-02-21T08:00:00Z",
+		},
+	} {
+		name := strings.TrimPrefix(path, "secret/")
+		if _, err := client.KVv2("secret").Put(context.Background(), name, fields); err != nil {
+			return err
+		}
+	}
+	return nil
 }
