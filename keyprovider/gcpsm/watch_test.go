@@ -4,118 +4,17 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
-	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/keybearer/keybearer/internal/gcpclient"
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 )
-
-const subscription = "projects/my-project/subscriptions/replica-1"
-
-// subscriber is a Pub/Sub that holds a pull until there is a message, or an
-// error, to answer with.
-type subscriber struct {
-	mu     sync.Mutex
-	ready  chan struct{}
-	queue  []*pubsubpb.ReceivedMessage
-	err    error
-	empty  bool // answer at once with nothing
-	pulls  []time.Time
-	acked  []string
-	ackErr error
-}
-
-func newSubscriber() *subscriber { return &subscriber{ready: make(chan struct{}, 100)} }
-
-// publish queues a message.
-func (s *subscriber) publish(attributes map[string]string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue = append(s.queue, &pubsubpb.ReceivedMessage{
-		AckId: attributes["eventType"], Message: &pubsubpb.PubsubMessage{Attributes: attributes}})
-	s.ready <- struct{}{}
-}
-
-func (s *subscriber) Pull(ctx context.Context, req *pubsubpb.PullRequest, _ ...gax.CallOption) (*pubsubpb.PullResponse, error) {
-	s.mu.Lock()
-	s.pulls = append(s.pulls, time.Now())
-	err, empty := s.err, s.empty
-	s.mu.Unlock()
-	if req.GetSubscription() != subscription {
-		return nil, status.Error(codes.NotFound, "")
-	}
-	if err != nil || empty {
-		return &pubsubpb.PullResponse{}, err
-	}
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	queue := s.queue
-	s.queue = nil
-	return &pubsubpb.PullResponse{ReceivedMessages: queue}, s.err
-}
-
-func (s *subscriber) Acknowledge(_ context.Context, req *pubsubpb.AcknowledgeRequest, _ ...gax.CallOption) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.acked = append(s.acked, req.GetAckIds()...)
-	return s.ackErr
-}
-
-// event is a notification about this secret.
-func event(kind, version string) map[string]string {
-	attributes := map[string]string{"eventType": kind, "dataFormat": "JSON_API_V1", "secretId": answered}
-	if version != "" {
-		attributes["versionId"] = answered + "/versions/" + version
-	}
-	return attributes
-}
-
-// watching starts a Watch.
-func watching(ctx context.Context, p *Provider) <-chan error {
-	done := make(chan error, 1)
-	go func() { done <- p.Watch(ctx, "6") }()
-	synctest.Wait()
-	return done
-}
-
-// returned takes the result of a Watch that must have returned by now.
-func returned(t *testing.T, done <-chan error) error {
-	t.Helper()
-	synctest.Wait()
-	select {
-	case err := <-done:
-		return err
-	default:
-		t.Fatal("Watch has not returned")
-		return nil
-	}
-}
-
-func running(t *testing.T, done <-chan error) {
-	t.Helper()
-	synctest.Wait()
-	select {
-	case err := <-done:
-		t.Fatalf("Watch returned %v", err)
-	default:
-	}
-}
 
 func TestWatch(t *testing.T) {
 	for _, tt := range []struct {
@@ -291,101 +190,4 @@ func TestWatchMissed(t *testing.T) {
 		go func() { none <- p.Watch(ctx, "") }()
 		running(t, none) // there was nothing, and no news since
 	})
-}
-
-func TestWatchFailures(t *testing.T) {
-	for _, tt := range []struct {
-		code  codes.Code
-		class error
-		want  string
-	}{
-		{codes.NotFound, keyprovider.ErrNotFound, "watch: NOT_FOUND: no such subscription"},
-		{codes.PermissionDenied, keyprovider.ErrDenied, "watch: PERMISSION_DENIED: grant roles/pubsub.subscriber on the subscription"},
-		{codes.Unavailable, keyprovider.ErrUnavailable, "watch: UNAVAILABLE"},
-		{codes.InvalidArgument, keyprovider.ErrInvalid, "watch: INVALID_ARGUMENT: Pub/Sub"},
-		{codes.FailedPrecondition, keyprovider.ErrNotFound, "watch: FAILED_PRECONDITION: the subscription cannot be pulled"},
-	} {
-		t.Run(tt.code.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := newSubscriber()
-				s.err = status.Error(tt.code, "the server's text")
-				p := newProvider(t, place, Options{Subscription: subscription, Subscriber: s})
-				for range 12 { // a caller without a backoff of its own
-					err := p.Watch(t.Context(), "")
-					if !errors.Is(err, tt.class) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "server's text") {
-						t.Fatalf("Watch: %v, want %q", err, tt.want)
-					}
-				}
-				if gap := s.pulls[1].Sub(s.pulls[0]); gap < firstBackoff/2 {
-					t.Errorf("the second pull came %v after the first", gap)
-				}
-				if gap := s.pulls[11].Sub(s.pulls[10]); gap < maxBackoff/2 || gap > maxBackoff {
-					t.Errorf("the last pull came %v after the one before, want half a minute to a minute", gap)
-				}
-				// It heals, and forgets.
-				s.err = nil
-				s.publish(event("SECRET_VERSION_ADD", "7"))
-				if err := p.Watch(t.Context(), ""); err != nil {
-					t.Errorf("Watch: %v", err)
-				}
-				s.publish(event("SECRET_VERSION_ADD", "8"))
-				before := time.Now()
-				if err := p.Watch(t.Context(), ""); err != nil || time.Since(before) != 0 {
-					t.Errorf("Watch: %v after %v", err, time.Since(before))
-				}
-			})
-		})
-	}
-}
-
-func TestWatchPace(t *testing.T) {
-	t.Run("a server that does not hold an empty pull", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSubscriber()
-			s.empty = true
-			p := newProvider(t, place, Options{Subscription: subscription, Subscriber: s})
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			if err := p.Watch(ctx, ""); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Watch: %v", err)
-			}
-			if got := len(s.pulls); got > 61 {
-				t.Errorf("%d pulls in a minute", got)
-			}
-		})
-	})
-	t.Run("a server that holds it for ever", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSubscriber()
-			p := newProvider(t, place, Options{Subscription: subscription, Subscriber: s})
-			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-			defer cancel()
-			if err := p.Watch(ctx, ""); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Watch: %v", err)
-			}
-			if got, want := len(s.pulls), int(time.Hour/pullTimeout); got < want-1 || got > want+1 {
-				t.Errorf("%d pulls in an hour, want %d", got, want)
-			}
-		})
-	})
-	t.Run("an acknowledgement that fails is no failure", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSubscriber()
-			s.ackErr = status.Error(codes.Unavailable, "")
-			p := newProvider(t, place, Options{Subscription: subscription, Subscriber: s})
-			s.publish(event("SECRET_VERSION_ADD", "7"))
-			if err := p.Watch(t.Context(), ""); err != nil {
-				t.Errorf("Watch: %v", err)
-			}
-		})
-	})
-}
-
-// No credentials are no reason to hammer the file system either.
-func TestWatchNoCredentials(t *testing.T) {
-	p := newProvider(t, place, Options{Subscription: subscription})
-	err := p.report(classifyPull(gcpclient.ErrNoCredentials))
-	if !errors.Is(err, keyprovider.ErrDenied) || !strings.Contains(err.Error(), "watch: no usable Google credentials") {
-		t.Errorf("got %v", err)
-	}
 }
