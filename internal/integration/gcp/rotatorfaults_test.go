@@ -28,7 +28,7 @@ func TestRotatorSoak(t *testing.T) {
 	const rotations = 5
 	for name, alias := range map[string]string{"latest": "", "alias": "prod"} {
 		t.Run(name, func(t *testing.T) {
-			r := newRotating(t, alias, -1)
+			r := newRotating(t, alias, -1, time.Second)
 			r.vault.apart = true // an overlap of a second is not for readers that fail
 			r.begin(t)
 			m := &mischief{vault: r.vault, random: rand.New(rand.NewPCG(1, 2))}
