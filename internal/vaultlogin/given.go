@@ -64,7 +64,11 @@ func (st *session) lookUp(ctx context.Context, g *Grant) *Grant {
 	c, start := *g, now()
 	secret, err := g.Client.Auth().Token().LookupSelfWithContext(ctx)
 	if keyprovider.Class(Fail(ctx, "looking up the token", err)) == keyprovider.ErrUnavailable {
-		return st.later(g)
+		st.mu.Lock()
+		st.logins.count(now())
+		c.RefreshAfter = st.logins.next
+		st.mu.Unlock()
+		return st.set(&c, false)
 	}
 	c.unknown, c.RefreshAfter = false, time.Time{}
 	if err == nil {

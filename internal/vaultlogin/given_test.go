@@ -56,6 +56,34 @@ func TestGivenTokenThatCannotBeLookedUp(t *testing.T) {
 	})
 }
 
+// A server that does not say how long a token lasts is asked again, at growing
+// intervals, and the token serves meanwhile.
+func TestFailedLookupsAreSpaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &vaultfake.Server{Intercept: func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}}
+		s := newSession(t, server, nil, server.Token(24*time.Hour, true))
+		for range 3600 {
+			if g := grant(t, s); !g.Alive(now()) || g.KeepAlive().IsZero() {
+				t.Fatalf("KeepAlive = %v, want when to ask again", g.KeepAlive())
+			}
+			time.Sleep(time.Second)
+		}
+		if got := server.Count("GET auth/token/lookup-self"); got < 100 || got > 170 {
+			t.Errorf("lookups in an hour = %d, want one every 24 s to 30 s", got)
+		}
+		server.Lock()
+		server.Intercept = nil
+		server.Unlock()
+		time.Sleep(maxLoginPause)
+		if g := grant(t, s); g.Unknown() || time.Until(g.KeepAlive()) < time.Hour {
+			t.Errorf("KeepAlive in %v, want a part of the token's day", time.Until(g.KeepAlive()))
+		}
+	})
+}
+
 func TestTokenFileIsReadAtEachGrant(t *testing.T) {
 	server := &vaultfake.Server{}
 	client, err := server.Client("from-the-environment")

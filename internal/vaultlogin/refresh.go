@@ -37,14 +37,11 @@ func (st *session) refresh(ctx context.Context) (*Grant, error) {
 	return fresh, err
 }
 
-// later puts off the next attempt to renew, replace or look up a token that
-// still works.
+// later puts off the next attempt to replace a token that still works.
 func (st *session) later(g *Grant) *Grant {
-	c, pause := *g, maxLoginPause
-	if !g.Expires.IsZero() {
-		pause = min(max(jitter(g.Expires.Sub(now())/5), minLoginPause), maxLoginPause)
-	}
-	c.RefreshAfter = now().Add(pause)
+	c := *g
+	left := g.Expires.Sub(now())
+	c.RefreshAfter = now().Add(min(max(jitter(left/5), minLoginPause), maxLoginPause))
 	return st.set(&c, false)
 }
 

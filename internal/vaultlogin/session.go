@@ -60,7 +60,7 @@ type session struct {
 	current *Grant
 	serial  uint64
 	failure error
-	logins  pace // failed logins
+	logins  pace // failed logins, or lookups of a token that was given
 	vain    pace // logins that did not help against a refusal
 }
 

@@ -14,11 +14,14 @@ import (
 // One permission, read on the path of the API, is enough to find the engine and
 // to read, whatever its version and however deep its mount.
 func TestOnePermission(t *testing.T) {
-	for _, c := range []struct{ kind, mount, data string }{
-		{"kv1", unique("one"), ""},
-		{"kv2", unique("one"), "data/"},
-		{"kv1", "team/" + unique("one"), ""},
-		{"kv2", "team/" + unique("one"), "data/"},
+	for _, c := range []struct {
+		kind, mount, data string
+		finding           int // calls to find the engine
+	}{
+		{"kv1", unique("one"), "", 2},
+		{"kv2", unique("one"), "data/", 0},
+		{"kv1", "team/" + unique("one"), "", 2},
+		{"kv2", "team/" + unique("one"), "data/", 2},
 	} {
 		t.Run(c.kind+" at "+c.mount, func(t *testing.T) {
 			engine(t, c.kind, c.mount)
@@ -31,10 +34,25 @@ func TestOnePermission(t *testing.T) {
 					t.Errorf("key = %v with %+v", key, key.Info())
 				}
 			}
-			if got := g.count(""); got != 4 {
-				t.Errorf("calls = %q, want one to find the engine and one for each Fetch", g.calls)
+			if got := g.count(""); got != c.finding+3 {
+				t.Errorf("calls = %q, want %d to find the engine and one for each Fetch", g.calls, c.finding)
 			}
 		})
+	}
+}
+
+// A secret of version 1 that lies where version 2 would answer, and looks like
+// its answer, is another one.
+func TestVersionOneIsNotTakenForTwo(t *testing.T) {
+	mount, secret := engine(t, "kv1", unique("kv")), keyprovidertest.NewSecret()
+	write(t, "kv1", mount, "openai", map[string]any{"api_key": secret})
+	write(t, "kv1", mount, "data/openai", map[string]any{
+		"data":     map[string]any{"api_key": keyprovidertest.NewSecret()},
+		"metadata": map[string]any{"version": 1, "created_time": "2026-11-23T08:00:00Z"},
+	})
+	p := newProvider(t, server.Addr, server.RootToken, mount+"/openai", vault.Options{})
+	if got := fetch(t, p, "").Reveal(); got != secret {
+		t.Error("another secret")
 	}
 }
 
