@@ -36,8 +36,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
 	if f := s.faulty(); f != nil && !f.wait(r) {
-		status := f.serve(w, r)
-		s.note(status, f.Code)
+		s.note(f.status(), f.Code) // before the answer: whoever has it may ask
+		f.serve(w)
 		return
 	}
 	var req request

@@ -62,29 +62,38 @@ func (f *Fault) wait(r *http.Request) bool {
 	}
 }
 
-// serve answers with the fault and returns the status.
-func (f *Fault) serve(w http.ResponseWriter, r *http.Request) int {
-	status := f.Status
-	or := func(fallback int) int {
-		if status == 0 {
-			status = fallback
-		}
-		return status
-	}
+// status is that of the fault's answer.
+func (f *Fault) status() int {
 	switch {
+	case f.Status != 0:
+		return f.Status
 	case f.Hang: // nobody is left to read it
-		w.WriteHeader(or(http.StatusGatewayTimeout))
+		return http.StatusGatewayTimeout
 	case f.Code != "":
-		answer(w, or(http.StatusBadRequest), map[string]any{"error": f.Code, "error_description": "a description that nobody may repeat"})
+		return http.StatusBadRequest
+	case f.Location != "":
+		return http.StatusTemporaryRedirect
+	case f.Body != "":
+		return http.StatusOK
+	}
+	return http.StatusServiceUnavailable
+}
+
+// serve answers with the fault.
+func (f *Fault) serve(w http.ResponseWriter) {
+	switch {
+	case f.Hang:
+		w.WriteHeader(f.status())
+	case f.Code != "":
+		answer(w, f.status(), map[string]any{"error": f.Code, "error_description": "a description that nobody may repeat"})
 	case f.Location != "":
 		w.Header().Set("Location", f.Location)
-		w.WriteHeader(or(http.StatusTemporaryRedirect))
+		w.WriteHeader(f.status())
 	case f.Body != "":
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(or(http.StatusOK))
+		w.WriteHeader(f.status())
 		_, _ = io.WriteString(w, f.Body)
 	default:
-		w.WriteHeader(or(http.StatusServiceUnavailable))
+		w.WriteHeader(f.status())
 	}
-	return status
 }
