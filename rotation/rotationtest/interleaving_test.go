@@ -146,27 +146,34 @@ func disturb(random *rand.Rand) func(*simCall) fault {
 func randomSchedules(s *simulation) {
 	for seed := range 2000 {
 		from := scenarios[seed%len(scenarios)]
-		s.offer(from.name, fmt.Sprintf("seed %d", seed), from, func(w *world) {
-			random := rand.New(rand.NewPCG(uint64(seed), 1))
-			for range 2 {
-				done := w.rotated(w.pointer())
-				var running sync.WaitGroup
-				for range 3 {
-					a := w.rotator()
-					a.plan = disturb(rand.New(rand.NewPCG(random.Uint64(), 2)))
-					running.Go(func() {
-						if err := w.finish(w.ask(a), done); err != nil {
-							w.fail("a process does not come to the end: %v", err)
-						}
-					})
-				}
-				running.Wait()
-				w.flight.Wait()
-				synctest.Wait()
-			}
-			w.settle(w.rotator(), func() bool { return w.phase() == rotation.PhaseIdle && len(w.live()) == 1 })
-			w.judge()
-		})
+		s.offer(from.name, fmt.Sprintf("seed %d", seed), from, func(w *world) { w.atRandom(seed, nil) })
 	}
 	s.explore()
+}
+
+// atRandom makes two rotations by three processes at a time, to which anything
+// happens. more changes their plans.
+func (w *world) atRandom(seed int, more func(a *actor, plan func(*simCall) fault) func(*simCall) fault) {
+	random := rand.New(rand.NewPCG(uint64(seed), 1))
+	for range 2 {
+		done := w.rotated(w.pointer())
+		var running sync.WaitGroup
+		for range 3 {
+			a := w.rotator()
+			a.plan = disturb(rand.New(rand.NewPCG(random.Uint64(), 2)))
+			if more != nil {
+				a.plan = more(a, a.plan)
+			}
+			running.Go(func() {
+				if err := w.finish(w.ask(a), done); err != nil {
+					w.fail("a process does not come to the end: %v", err)
+				}
+			})
+		}
+		running.Wait()
+		w.flight.Wait()
+		synctest.Wait()
+	}
+	w.settle(w.rotator(), func() bool { return w.phase() == rotation.PhaseIdle && len(w.live()) == 1 })
+	w.judge()
 }

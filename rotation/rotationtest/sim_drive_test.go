@@ -57,7 +57,7 @@ func (a *actor) drive(done func() bool) error {
 		if errors.Is(err, rotation.ErrStopped) {
 			return rotation.ErrStopped
 		}
-		wait := time.Until(p.Until)
+		wait := p.Until.Sub(a.now())
 		if failures++; err == nil {
 			failures = 0
 		} else {
@@ -111,8 +111,8 @@ func (w *world) insist(a *actor, what string, request func(*actor) error) *actor
 	return a
 }
 
-// settle makes sure that the end lasts: calls that are late have landed, and a
-// look around after that finds nothing left behind.
+// settle makes sure that the end lasts: calls that are late have landed, a look
+// around after that finds nothing left behind, and no consumer is harmed.
 func (w *world) settle(a *actor, done func() bool) {
 	w.flight.Wait()
 	synctest.Wait()
@@ -123,6 +123,7 @@ func (w *world) settle(a *actor, done func() bool) {
 	if err := w.finish(a, done); err != nil {
 		w.fail("the world does not come to rest: %v", err)
 	}
+	time.Sleep(2 * simTick) // consumers go on with what they hold
 }
 
 // scenario is a state of the world in which a rotation begins.

@@ -3,6 +3,7 @@ package rotationtest
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
@@ -17,6 +18,7 @@ type actor struct {
 	r            *rotation.Rotator
 	ctx          context.Context
 	kill         context.CancelFunc
+	ahead        atomic.Int64 // by which time.Duration its clock is wrong
 
 	// plan says what happens to a call; nil, or a nil fault, for nothing.
 	plan func(c *simCall) fault

@@ -37,6 +37,10 @@ type world struct {
 	store   *Memory
 	domain  string // RotatorOptions.Domain
 
+	// clocks is how far ahead the clock is of the i-th process from now on; nil:
+	// all clocks are right.
+	clocks func(i int) time.Duration
+
 	planning sync.Mutex // held while a plan decides
 
 	// How slow news travels: a new key to lists, a promoted one to the Store's
@@ -49,6 +53,7 @@ type world struct {
 	ours      map[string]bool // ids of the keys that rotators of this world issued
 	decoys    []string        // ids of keys that nobody may revoke
 	actors    int
+	clocked   int                // that began since there are clocks
 	downUntil map[bool]time.Time // by issuer or store
 	outage    bool               // consumers may fail: somebody else broke something
 	revokeNow bool               // the current key may be revoked: somebody asked for it
@@ -234,6 +239,10 @@ func (w *world) rotator(change ...func(*rotation.RotatorOptions)) *actor {
 	w.mu.Lock()
 	w.actors++
 	a := &actor{w: w, name: string(rune('A' + (w.actors-1)%26)), holder: fmt.Sprintf("replica-%d", w.actors)}
+	if w.clocks != nil {
+		a.ahead.Store(int64(w.clocks(w.clocked)))
+		w.clocked++
+	}
 	w.mu.Unlock()
 	a.ctx, a.kill = context.WithCancel(context.Background())
 	opts := w.options(a)
@@ -250,7 +259,7 @@ func (w *world) rotator(change ...func(*rotation.RotatorOptions)) *actor {
 
 // options are those of every rotator.
 func (w *world) options(a *actor) *rotation.RotatorOptions {
-	return &rotation.RotatorOptions{
+	opts := &rotation.RotatorOptions{
 		Domain: w.domain, Schedule: rotation.Every(simInterval), Lifetime: simLifetime, Overlap: simOverlap,
 		Quiet: simQuiet, TestFor: simTestFor, EmergencyOverlap: 2 * simTick, Holder: a.holder,
 		Logger: slog.New(slog.NewTextHandler(w, nil)),
@@ -261,6 +270,8 @@ func (w *world) options(a *actor) *rotation.RotatorOptions {
 			}
 		},
 	}
+	setClock(opts, a.now)
+	return opts
 }
 
 // errCrashed ends what a process does that crashed: no call of it has an effect

@@ -26,6 +26,8 @@ var kinds = []struct {
 	{"FaultMatrix", 5, faultMatrix},
 	{"FaultMatrixOfRequests", 27, faultMatrixOfRequests},
 	{"FaultMatrixWhereNewsIsSlow", 30, faultMatrixWhereNewsIsSlow},
+	{"Clocks", 20, clocksDiffer},
+	{"RandomClocks", 50, randomClocks},
 	{"OneStandsStill", 6, oneStandsStill},
 	{"TwoStandStillInTurn", 20, twoStandStillInTurn},
 	{"TwoDomains", 30, twoDomains},
@@ -132,20 +134,21 @@ const maxTrace = 150
 // run runs one schedule in a world of its own.
 func (s *simulation) run(name string, from scenario, schedule func(w *world)) {
 	s.t.Helper()
-	synctest.Test(s.t, func(t *testing.T) {
-		w := newWorld("sim")
+	var w *world
+	synctest.Test(s.t, func(*testing.T) {
+		w = newWorld("sim")
 		from.setup(w)
 		if w.stopTicks == nil {
 			w.consume()
 		}
 		schedule(w)
 		w.close()
-		s.done += len(w.trace)
-		if len(w.wrong) > 0 {
-			s.wrong++
-			t.Errorf("%s: %s: %s\n%s", from.name, name, strings.Join(w.wrong, "; "), strings.Join(w.shown(), "\n"))
-		}
 	})
+	s.done += len(w.trace)
+	if len(w.wrong) > 0 { // told here, since a test that failed in there would end the simulation
+		s.wrong++
+		s.t.Errorf("%s: %s: %s\n%s", from.name, name, strings.Join(w.wrong, "; "), strings.Join(w.shown(), "\n"))
+	}
 }
 
 // shown is what led to the first thing that is wrong.
