@@ -79,7 +79,7 @@ func byCode(code codes.Code) Failure {
 	case codes.PermissionDenied:
 		return Failure{Class: keyprovider.ErrDenied}
 	case codes.Unauthenticated:
-		return Failure{Class: keyprovider.ErrDenied, Reason: "UNAUTHENTICATED: Google does not accept the credentials"}
+		return Failure{Class: keyprovider.ErrDenied, Reason: "UNAUTHENTICATED: Google does not accept the credentials: check the service account, and this host's clock"}
 	case codes.InvalidArgument, codes.OutOfRange:
 		return Failure{Class: keyprovider.ErrInvalid, Reason: "INVALID_ARGUMENT: the service does not take this name here: " +
 			"a regional secret needs its region's endpoint, a global one the global endpoint"}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
@@ -98,7 +100,9 @@ func (l *Lazy[C]) forget(f *flight[C]) {
 
 // Use makes one attempt of a call with the client, within timeout if that is
 // positive. A client that did not answer in time is given up: its connection may
-// be half-open, and would be for many minutes.
+// be half-open, and would be for many minutes. So is one whose credentials were
+// refused: it would go on with a token that it takes to be good for an hour, and
+// with the key file as it was when the client was made.
 func (l *Lazy[C]) Use(ctx context.Context, timeout time.Duration, do func(context.Context, C) error) error {
 	one, cancel := Within(ctx, timeout)
 	defer cancel()
@@ -107,7 +111,8 @@ func (l *Lazy[C]) Use(ctx context.Context, timeout time.Duration, do func(contex
 		return err
 	}
 	err = do(one, client)
-	if err != nil && one.Err() != nil && ctx.Err() == nil {
+	late := one.Err() != nil && ctx.Err() == nil
+	if err != nil && (late || codeOf(err) == codes.Unauthenticated) {
 		l.Drop(client)
 	}
 	return err

@@ -8,6 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
@@ -89,10 +92,10 @@ func TestLazyHanging(t *testing.T) {
 	})
 }
 
-// A client that did not answer in time is given up. One whose caller left, or
-// that failed in time, is kept.
+// A client that did not answer in time is given up, and one whose credentials
+// are refused. One whose caller left, or that failed in time, is kept.
 func TestLazyUse(t *testing.T) {
-	broken := errors.New("broken")
+	broken, refusal := errors.New("broken"), status.Error(codes.Unauthenticated, "")
 	hang := func(ctx context.Context, _ *closer) error { <-ctx.Done(); return ctx.Err() }
 	for _, tt := range []struct {
 		name    string
@@ -105,6 +108,7 @@ func TestLazyUse(t *testing.T) {
 	}{
 		{"done", time.Second, time.Minute, func(context.Context, *closer) error { return nil }, nil, 0, 0},
 		{"failed in time", time.Second, time.Minute, func(context.Context, *closer) error { return broken }, broken, 0, 0},
+		{"refused", time.Second, time.Minute, func(context.Context, *closer) error { return refusal }, refusal, 0, 1},
 		{"hanging", time.Second, time.Minute, hang, context.DeadlineExceeded, time.Second, 1},
 		{"the caller leaves", time.Minute, time.Second, hang, context.DeadlineExceeded, time.Second, 0},
 		{"without a timeout", 0, time.Minute, hang, context.DeadlineExceeded, time.Minute, 0},

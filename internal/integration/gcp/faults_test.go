@@ -52,6 +52,8 @@ var faults = []struct {
 		return func() { s.Allow("AccessSecretVersion") }
 	}},
 	{"credentials refused", failing(codes.Unauthenticated)},
+	{"clock an hour ahead", clockOff(time.Hour)},
+	{"clock an hour behind", clockOff(-time.Hour)},
 	{"payload damaged", func(s *stack) func() {
 		s.Damage(1 << 30)
 		return func() { s.Damage(0) }

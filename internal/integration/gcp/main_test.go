@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 			if err := goleak.Find(
 				// Started by an import of Google's clients, for the life of the process.
 				goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),
+				// Toxiproxy's own, for ever where a client closes a connection whose
+				// bytes the proxy is holding back.
+				goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
 			); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				return 1

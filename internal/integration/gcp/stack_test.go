@@ -27,6 +27,7 @@ type stack struct {
 	proxy  *proxy
 	openai *openaitest.Server
 	keys   *rotation.Source
+	call   func(context.Context) error // one, by go-openai
 
 	calls, failed atomic.Int64
 	done          [workers]atomic.Int64 // calls, by worker
@@ -62,7 +63,8 @@ func newStack(t *testing.T, opts gcpsm.Options, source rotation.SourceOptions, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.load(goOpenAI(s.openai.URL(), httpClient), openAIGo(s.openai.URL(), httpClient))
+	s.call = goOpenAI(s.openai.URL(), httpClient)
+	s.load(s.call, openAIGo(s.openai.URL(), httpClient))
 	return s
 }
 
