@@ -35,7 +35,8 @@ type Options struct {
 
 	// CreatePending makes the Store create the second secret when it is
 	// missing, with the replication and the encryption of the main one. That
-	// needs secretmanager.secrets.create in the project. Default: a missing
+	// needs secretmanager.secrets.create in the project, and on the main secret
+	// secretmanager.secrets.get, also without an Alias. Default: a missing
 	// second secret is keyprovider.ErrNotFound.
 	CreatePending bool
 
