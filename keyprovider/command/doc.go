@@ -45,7 +45,8 @@
 // some ask a person, some have a quota. An error holds nothing of the standard
 // output. It holds the end of the standard error, for which a helper should not
 // write secrets there; what looks like one is cut, and all of it is withheld if
-// it repeats a part of the standard output or of a variable of Options.Env.
+// it repeats a part of the standard output or of a variable of Options.Env, save
+// one that is the path of something that exists.
 //
 // # URIs
 //

@@ -43,9 +43,19 @@ func (o Options) environ() (env, values []string) {
 			}
 		}
 		env = append(env, name+"="+value) // the last of two counts
-		if !filepath.IsAbs(value) {       // a place is worth telling of
-			values = append(values, value)
-		}
+		values = append(values, value)
 	}
 	return env, values
+}
+
+// isPlace reports whether a value of the environment is the path of something
+// that exists: no secret, and worth telling of. That it begins with a slash is
+// not enough, since a token may. Windows would ask the network for a share, with
+// its name, so that none is looked for.
+func isPlace(value string) bool {
+	if !filepath.IsAbs(value) || len(filepath.VolumeName(value)) > len("C:") {
+		return false
+	}
+	_, err := os.Lstat(value)
+	return err == nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
@@ -44,7 +45,9 @@ func (p *Provider) run(ctx context.Context) (*keyprovider.Key, error) {
 
 	err := cmd.Run()
 	// Whatever the text is, nothing of a key may be in it.
-	said := func() string { return excerpt(stderr.buf, append(values, stdout.buf.String())) }
+	said := func() string {
+		return excerpt(stderr.buf, append(slices.DeleteFunc(values, isPlace), stdout.buf.String()))
+	}
 	switch {
 	case errors.Is(context.Cause(ctx), errOutput):
 		return nil, p.failure(keyprovider.ErrInvalid, keyprovider.Reason("the helper printed more than 64 KiB: it prints something else than a key", nil))

@@ -164,3 +164,29 @@ func TestNoOutputInErrors(t *testing.T) {
 		})
 	}
 }
+
+// A path in the environment may be told of; a secret that merely looks like one,
+// as one base64 text in 64 does, may not.
+func TestPathInErrors(t *testing.T) {
+	secret := keyprovidertest.NewSecret()
+	const withheld = "repeats a secret and is withheld"
+	for name, test := range map[string]struct{ value, says string }{
+		"a directory":              {"/usr/bin", ": no item in /usr/bin"},
+		"a file":                   {"/bin/sh", ": no item in /bin/sh"},
+		"a file that is not there": {"/usr/bin/keybearer-no-such-file", withheld},
+		"a secret with a slash":    {"/" + secret[:7] + "/" + secret[7:14] + "=", withheld},
+		"words with a slash":       {"/abCdefGh+ijKlm+nopQr=", withheld},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("KEYBEARER_TEST_PLACE", test.value)
+			p := provide(t, script(`echo "no item in $KEYBEARER_TEST_PLACE" >&2; exit 1`), &Options{Env: []string{"KEYBEARER_TEST_PLACE"}})
+			_, err := p.Fetch(t.Context(), "")
+			if err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Fatalf("Fetch: %v, want %q", err, test.says)
+			}
+			if test.says == withheld && strings.Contains(err.Error(), test.value) {
+				t.Errorf("the error shows the value: %v", err)
+			}
+		})
+	}
+}
