@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/keybearer/keybearer/internal/nearest"
 )
 
 // OpenFunc opens the provider that a URI of its scheme names. It must refuse
@@ -106,12 +108,15 @@ func openClass(err error) error {
 	return ErrInvalid
 }
 
+// backends are where this module's own are.
+const backends = "github.com/keybearer/keybearer/keyprovider/"
+
 // unknownScheme tells what to do about a scheme that nobody registered. It
-// repeats the scheme only if it is one of ours.
+// repeats the scheme only if it is one of ours, and names the nearest of those
+// that are registered or ours.
 func unknownScheme(scheme string) error {
 	if pkg, ok := known[scheme]; ok {
-		return invalid(fmt.Sprintf("no backend for %s: is registered; add import _ %q", scheme,
-			"github.com/keybearer/keybearer/keyprovider/"+pkg))
+		return invalid(fmt.Sprintf("no backend for %s: is registered; add import _ %q", scheme, backends+pkg))
 	}
 	registry.RLock()
 	schemes := slices.Sorted(maps.Keys(registry.schemes))
@@ -120,7 +125,14 @@ func unknownScheme(scheme string) error {
 	if len(schemes) > 0 {
 		have = strings.Join(schemes, ", ")
 	}
-	return invalid("the source begins with a scheme that no backend registered (registered: " + have + ")")
+	text := "the source begins with a scheme that no backend registered (registered: " + have + ")"
+	if meant := nearest.Name(scheme, append(schemes, slices.Sorted(maps.Keys(known))...)); meant != "" {
+		text += "; the nearest is " + meant
+		if !slices.Contains(schemes, meant) {
+			text += fmt.Sprintf(", which needs import _ %q", backends+known[meant])
+		}
+	}
+	return invalid(text)
 }
 
 func isScheme(s string) bool {

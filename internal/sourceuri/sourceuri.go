@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/keybearer/keybearer/internal/nearest"
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
@@ -44,42 +45,10 @@ func unknown(name string, known []string) string {
 	if len(known) == 0 {
 		return "the source has a parameter, but takes none"
 	}
-	best, bestDistance := "", len(name)
-	for _, k := range known {
-		// More than a third of the letters wrong is another word, no slip.
-		if d := distance(strings.ToLower(name), k); d < bestDistance && d <= 1+len(k)/3 {
-			best, bestDistance = k, d
-		}
-	}
 	all := slices.Sorted(slices.Values(known))
 	text := "the source has an unknown parameter (known: " + strings.Join(all, ", ") + ")"
-	if best != "" {
-		text += "; the nearest is " + best
+	if meant := nearest.Name(name, known); meant != "" {
+		text += "; the nearest is " + meant
 	}
 	return text
-}
-
-// distance is the Levenshtein distance. A name longer than any parameter's is
-// not measured: it may be megabytes of something else.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitution := diagonal
-			if a[i] != b[j] {
-				substitution++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitution, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
