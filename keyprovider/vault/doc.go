@@ -19,7 +19,8 @@
 // called again. One login runs at a time, and those that fail or do not help are
 // spaced, so that a server in trouble is not buried under logins. A token that
 // is given in VAULT_TOKEN is renewed as well, if it may look itself up, which
-// the policy "default" allows; it cannot be replaced.
+// the policy "default" allows; it cannot be replaced. The first key does not need
+// that lookup: it comes after the read, and a denied or slow one is no failure.
 //
 // A Vault Agent or Proxy needs nothing of this: point VAULT_ADDR or
 // Options.Address at it ("unix:///run/vault-agent.sock") and set no token, or
@@ -32,9 +33,13 @@
 //	path "secret/data/openai" { capabilities = ["read"] }   # KV version 2
 //	path "secret/openai"      { capabilities = ["read"] }   # KV version 1
 //
-// Finding out the version needs none of its own. Events, if they are wanted,
-// need read on "sys/events/subscribe/kv-v2/*", and on Vault 1.16 and later
-// subscribe on the secret's path.
+// Finding out the version needs none of its own: the first Fetch tries version 2
+// below the first part of the path, and asks the server where that does not
+// answer. For version 1, a dynamic secret or a mount of several parts, which then
+// see one request refused, Options.KVVersion and Mount save both.
+//
+// Events, if they are wanted, need read on "sys/events/subscribe/kv-v2/*", and on
+// Vault 1.16 and later subscribe on the secret's path.
 //
 // # Rotation
 //

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ type rotating struct {
 	account string
 	issuer  *openaiadmin.Issuer
 	control *rotation.Rotator // reaches the server without a gate, and takes no steps
+
+	stepped atomic.Int64 // steps that replicas have taken
 
 	mu     sync.Mutex
 	minted []string

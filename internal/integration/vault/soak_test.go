@@ -112,7 +112,9 @@ func (p *replica) live(ctx context.Context) {
 		if p.random.IntN(15) == 0 {
 			life, kill = context.WithTimeout(ctx, time.Duration(p.random.IntN(40_000))*time.Microsecond)
 		}
-		_, _ = rotator.Step(life) // it fails often, and is tried again
+		if _, err := rotator.Step(life); err == nil { // it fails often, and is tried again
+			p.r.stepped.Add(1)
+		}
 		killed := life.Err() != nil
 		kill()
 		p.steps++
@@ -122,7 +124,8 @@ func (p *replica) live(ctx context.Context) {
 	}
 }
 
-// chaos makes things fail, one or two at a time, for a moment each.
+// chaos makes things fail, one at a time, for a moment each, and the next when a
+// step has succeeded after the last: else a slow machine would see faults alone.
 type chaos struct {
 	r      *rotating
 	random *rand.Rand
@@ -136,6 +139,9 @@ func (c *chaos) run(ctx context.Context) {
 		c.done[name]++
 		pause(ctx, c.between(5, 60))
 		heal()
+		for before := c.r.stepped.Load(); c.r.stepped.Load() == before && pause(ctx, 5*time.Millisecond); {
+			continue
+		}
 	}
 }
 
