@@ -150,24 +150,26 @@ func TestClose(t *testing.T) {
 // A connection may be half-open: nothing comes back on it, for many minutes. A
 // call that timed out is therefore made again on a new one.
 func TestHalfOpen(t *testing.T) {
-	secret := keyprovidertest.NewSecret()
-	dead := make(chan struct{})
-	hanging := serve(t, &service{access: func(string) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		<-dead
-		return nil, status.Error(codes.Unavailable, "")
-	}})
-	defer close(dead)
-	good := serve(t, &service{access: replies{"latest": payload("1", secret)}.access})
-	clients := []*secretmanager.Client{hanging, good}
-	p := newProvider(t, place, Options{Timeout: 2 * time.Second})
-	p.client.Dial = func() (*secretmanager.Client, error) {
-		client := clients[0]
-		clients = clients[1:]
-		return client, nil
-	}
-	key, err := p.Fetch(t.Context(), "")
-	wantKey(t, key, err, "1", secret)
-	if len(clients) != 0 {
-		t.Error("no new connection was made")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		secret := keyprovidertest.NewSecret()
+		dead := make(chan struct{})
+		hanging := serve(t, &service{access: func(string) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+			<-dead
+			return nil, status.Error(codes.Unavailable, "")
+		}})
+		defer close(dead)
+		good := serve(t, &service{access: replies{"latest": payload("1", secret)}.access})
+		clients := []*secretmanager.Client{hanging, good}
+		p := newProvider(t, place, Options{Timeout: 2 * time.Second})
+		p.client.Dial = func() (*secretmanager.Client, error) {
+			client := clients[0]
+			clients = clients[1:]
+			return client, nil
+		}
+		key, err := p.Fetch(t.Context(), "")
+		wantKey(t, key, err, "1", secret)
+		if len(clients) != 0 {
+			t.Error("no new connection was made")
+		}
+	})
 }

@@ -23,7 +23,10 @@ func TestConformance(t *testing.T) {
 	t.Cleanup(func() { reads.Pause = pause })
 	for name, alias := range map[string]string{"latest": "", "alias": "prod"} {
 		t.Run(name, func(t *testing.T) {
-			rotationtest.RunStore(t, rotationtest.StoreHarness{New: func(tb testing.TB) *rotationtest.StorePlace { return conforming(tb, alias) }})
+			// An abandoned claim is waited for twice as long as a call may take.
+			rotationtest.RunStore(t, rotationtest.StoreHarness{Patience: 6 * DefaultTimeout, New: func(tb testing.TB) *rotationtest.StorePlace {
+				return conforming(tb, alias)
+			}})
 		})
 	}
 }
@@ -35,8 +38,7 @@ var places atomic.Int64
 func conforming(tb testing.TB, alias string) *rotationtest.StorePlace {
 	name := fmt.Sprintf("projects/%s/secrets/s%d", project, places.Add(1))
 	s := newService(name, name+"-pending")
-	// An abandoned claim is waited for twice as long as a call may take.
-	opts := Options{Client: s, Alias: alias, Timeout: 500 * time.Millisecond}
+	opts := Options{Client: s, Alias: alias}
 	reopen := func() rotation.Store {
 		store, err := New(tb.Context(), name, &opts)
 		if err != nil {

@@ -39,7 +39,8 @@ func TestStoreConformance(t *testing.T) {
 		{name: "regional, alias", location: "europe-west4", alias: "prod"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			rotationtest.RunStore(t, rotationtest.StoreHarness{New: func(tb testing.TB) *rotationtest.StorePlace {
+			// An abandoned claim is waited for twice as long as a call may take.
+			rotationtest.RunStore(t, rotationtest.StoreHarness{Patience: 6 * gcpstore.DefaultTimeout, New: func(tb testing.TB) *rotationtest.StorePlace {
 				v := newVault(tb, tt.location, tt.alias)
 				if tt.rest {
 					v.client = v.restClient()
@@ -154,8 +155,7 @@ func (v *vault) hand(value []byte) {
 }
 
 func (v *vault) conforming() *rotationtest.StorePlace {
-	// An abandoned claim is waited for twice as long as a call may take.
-	reopen := func() rotation.Store { return v.open(gcpstore.Options{Timeout: time.Second}) }
+	reopen := func() rotation.Store { return v.open(gcpstore.Options{}) }
 	return &rotationtest.StorePlace{
 		Store: reopen(), Reader: v.reader(), Reopen: reopen, Set: v.hand,
 		Fail: func(class error) func() {
