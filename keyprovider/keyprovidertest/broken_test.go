@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keybearer/keybearer/internal/conformance"
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
@@ -69,6 +70,11 @@ type defect struct {
 	brk func(b *broken, m *memory, over <-chan struct{})
 }
 
+// record runs a check without failing the test.
+func record(t *testing.T, c check, h Harness) *conformance.Recorder {
+	return conformance.Record(t, func(tb testing.TB) { c.run(tb, h) })
+}
+
 // Each broken provider is caught by the check that is there for it.
 func TestBrokenProviders(t *testing.T) {
 	caught := make(map[string]bool)
@@ -88,15 +94,15 @@ func TestBrokenProviders(t *testing.T) {
 				return m.place(b)
 			}}
 			if r := record(t, checks[i], h); !r.Failed() {
-				t.Errorf("%s does not catch it (skipped: %q)", tt.caught, r.skipped)
+				t.Errorf("%s does not catch it (skipped: %q)", tt.caught, r.Reason())
 			} else {
-				t.Logf("%s", r.failures[0])
+				t.Logf("%s", r.Failures()[0])
 			}
 		})
 	}
-	for _, name := range checkNames() {
-		if !caught[name] {
-			t.Errorf("no broken provider shows that %q catches anything", name)
+	for _, c := range checks {
+		if !caught[c.name] {
+			t.Errorf("no broken provider shows that %q catches anything", c.name)
 		}
 	}
 }
@@ -112,11 +118,11 @@ func TestSkips(t *testing.T) {
 	for _, c := range checks {
 		switch r := record(t, c, h); {
 		case r.Failed():
-			t.Errorf("%s: %s", c.name, strings.Join(r.failures, "; "))
+			t.Errorf("%s: %s", c.name, strings.Join(r.Failures(), "; "))
 		case !r.Skipped():
 			ran++
-		case !strings.Contains(r.skipped, "skipped: "):
-			t.Errorf("%s is skipped without a reason: %q", c.name, r.skipped)
+		case !strings.Contains(r.Reason(), "skipped: "):
+			t.Errorf("%s is skipped without a reason: %q", c.name, r.Reason())
 		}
 	}
 	if ran < 10 {
@@ -131,8 +137,8 @@ func TestBrokenHarness(t *testing.T) {
 		"no Set":      {Provider: Static(NewSecret())},
 	} {
 		r := record(t, checks[0], Harness{New: func(testing.TB) *Place { return place }})
-		if len(r.failures) != 1 || !strings.Contains(r.failures[0], "harness") {
-			t.Errorf("%s: %q, want the harness blamed", name, r.failures)
+		if got := r.Failures(); len(got) != 1 || !strings.Contains(got[0], "harness") {
+			t.Errorf("%s: %q, want the harness blamed", name, got)
 		}
 	}
 }

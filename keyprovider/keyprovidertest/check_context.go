@@ -15,14 +15,10 @@ func checkDoneBefore(tb testing.TB, h Harness) {
 	p := h.open(tb)
 	secret := p.store()
 	held := p.mustFetch(secret).Version()
-	cancelled, cancel := context.WithCancelCause(p.Context())
-	cancel(errors.New("the cause is not what Fetch has to wrap"))
-	expired, stop := context.WithDeadline(p.Context(), time.Now().Add(-time.Second))
-	defer stop()
-	for what, ctx := range map[string]context.Context{"Fetch with a cancelled context": cancelled, "Fetch past its deadline": expired} {
+	for what, ctx := range p.DoneContexts() {
 		for _, last := range []keyprovider.Version{"", held} {
 			_, err := p.fetch(ctx, last)
-			p.mustWrap(ctx, what, err)
+			p.MustWrap(ctx, "Fetch "+what, err)
 		}
 	}
 	p.mustFetch(secret)
@@ -32,12 +28,12 @@ func checkDoneBefore(tb testing.TB, h Harness) {
 // answer.
 func checkDoneMeanwhile(tb testing.TB, h Harness) {
 	p := h.open(tb)
-	p.need(p.place.Hang != nil, "the harness cannot make the store hang (Place.Hang)")
+	p.Need(p.place.Hang != nil, "the harness cannot make the store hang (Place.Hang)")
 	secret := p.store()
 	p.mustFetch(secret)
 	release := sync.OnceFunc(p.place.Hang())
 	defer release()
-	moment := min(50*time.Millisecond, p.patience/4)
+	moment := min(50*time.Millisecond, p.Patience/4)
 	for _, last := range []keyprovider.Version{"", "keyprovidertest-no-such-version"} {
 		expiring, stop := context.WithTimeout(p.Context(), moment)
 		p.mustGiveUp(expiring, "Fetch past its deadline", last)
@@ -58,7 +54,7 @@ func (p *probe) mustGiveUp(ctx context.Context, what string, last keyprovider.Ve
 	if _, err := p.fetch(ctx, last); err == nil || ctx.Err() == nil {
 		p.Errorf("Fetch answered while the store hangs (%v): the provider caches, or Place.Hang does not work", err)
 	} else {
-		p.mustWrap(ctx, what, err)
+		p.MustWrap(ctx, what, err)
 	}
 }
 
@@ -95,7 +91,7 @@ func checkConcurrent(tb testing.TB, h Harness) {
 	for _, secret := range []string{b, a, b, a} {
 		p.set(secret, []byte(secret))
 	}
-	p.within("Fetch by many at one time", fetching.Wait)
+	p.Within("Fetch by many at one time", fetching.Wait)
 	p.mustFetch(a)
 }
 
@@ -114,7 +110,7 @@ func checkCancelOne(tb testing.TB, h Harness) {
 	for range 8 {
 		leaving.Go(func() {
 			if _, err := p.place.Provider.Fetch(impatient, ""); err != nil {
-				p.mustWrap(impatient, "Fetch cancelled", err)
+				p.MustWrap(impatient, "Fetch cancelled", err)
 			}
 		})
 		staying.Go(func() {
@@ -126,7 +122,7 @@ func checkCancelOne(tb testing.TB, h Harness) {
 		})
 	}
 	cancel()
-	p.within("Fetch cancelled", leaving.Wait)
+	p.Within("Fetch cancelled", leaving.Wait)
 	release()
-	p.within("Fetch beside others that are cancelled", staying.Wait)
+	p.Within("Fetch beside others that are cancelled", staying.Wait)
 }

@@ -56,8 +56,8 @@ func checkNotModified(tb testing.TB, h Harness) {
 // Rule 2: ErrNotModified says that the Info is unchanged, too.
 func checkNotModifiedInfo(tb testing.TB, h Harness) {
 	p := h.open(tb)
-	p.need(!p.place.Raw, "the provider does not read descriptions (Place.Raw)")
-	p.need(!p.place.Leased, "the provider may answer with what it holds (Place.Leased)")
+	p.Need(!p.place.Raw, "the provider does not read descriptions (Place.Raw)")
+	p.Need(!p.place.Leased, "the provider may answer with what it holds (Place.Leased)")
 	secret := NewSecret()
 	describe := func(id, expires string) {
 		p.set(secret, fmt.Appendf(nil, `{"api_key": %q, "key_id": %q, "expires_at": %q}`, secret, id, expires))
@@ -85,8 +85,8 @@ func checkNotModifiedInfo(tb testing.TB, h Harness) {
 // Rule 2: a secret that is deleted and stored anew may get an old version.
 func checkRecreated(tb testing.TB, h Harness) {
 	p := h.open(tb)
-	p.need(p.place.Delete != nil, "the harness cannot delete (Place.Delete)")
-	p.need(!p.place.Leased, "the provider may answer with what it holds (Place.Leased)")
+	p.Need(p.place.Delete != nil, "the harness cannot delete (Place.Delete)")
+	p.Need(!p.place.Leased, "the provider may answer with what it holds (Place.Leased)")
 	key := p.mustFetch(p.store())
 	p.place.Delete()
 	p.mustNotice("deleted and recreated", key.Version(), p.store())
@@ -105,7 +105,7 @@ func checkReadsAnew(tb testing.TB, h Harness) {
 // Rule 4: what Fetch answers is what the store holds, not what it held.
 func checkNoCache(tb testing.TB, h Harness) {
 	p := h.open(tb)
-	p.need(!p.place.Leased, "the provider may answer with what it holds (Place.Leased)")
+	p.Need(!p.place.Leased, "the provider may answer with what it holds (Place.Leased)")
 	held := p.mustFetch(p.store()).Version()
 	for range 3 {
 		secret := p.store()
@@ -118,9 +118,9 @@ func checkNoCache(tb testing.TB, h Harness) {
 // when it is over.
 func checkNoFailureCache(tb testing.TB, h Harness) {
 	p := h.open(tb)
-	p.need(p.place.Fail != nil, "the harness cannot make the store fail (Place.Fail)")
+	p.Need(p.place.Fail != nil, "the harness cannot make the store fail (Place.Fail)")
 	secret := p.store()
-	for _, class := range classes4 {
+	for _, class := range classes {
 		p.mustFetch(secret)
 		restore := p.place.Fail(class)
 		if restore == nil {

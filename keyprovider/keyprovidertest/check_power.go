@@ -1,18 +1,15 @@
 package keyprovidertest
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"log"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
 	"unicode"
 
+	"github.com/keybearer/keybearer/internal/conformance"
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
@@ -26,9 +23,9 @@ func (p *probe) exercise() {
 	cancel()
 	_, _ = p.fetch(cancelled, "")
 	if w, ok := p.place.Provider.(keyprovider.Watcher); ok {
-		p.within("Watch with a cancelled context", func() { _ = w.Watch(cancelled, held) })
+		p.Within("Watch with a cancelled context", func() { _ = w.Watch(cancelled, held) })
 	}
-	for _, class := range classes4 {
+	for _, class := range classes {
 		if p.place.Fail == nil {
 			break
 		}
@@ -55,52 +52,33 @@ func (p *probe) exercise() {
 func checkOutput(tb testing.TB, h Harness) {
 	p := h.open(tb)
 	p.exercise()
-	p.scan("the provider", p.place.Provider)
-	p.scan("a struct with the provider", struct{ p keyprovider.KeyProvider }{p.place.Provider})
-	if text, err := json.Marshal(p.place.Provider); err == nil {
-		p.scan("the provider as JSON", string(text))
-	}
-	var logged bytes.Buffer
-	slog.New(slog.NewTextHandler(&logged, nil)).Info("fetched", "provider", p.place.Provider)
-	p.scan("the provider, logged,", logged.String())
+	p.ScanAll("the provider", p.place.Provider)
 }
 
 // checkLog: the provider logs no key.
 func checkLog(tb testing.TB, h Harness) {
-	var logged lockedBuffer
-	logger, output, flags := slog.Default(), log.Writer(), log.Flags()
-	tb.Cleanup(func() {
-		slog.SetDefault(logger)
-		log.SetOutput(output) // after slog, which redirects it
-		log.SetFlags(flags)
-	})
-	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug - 4})))
-	log.SetOutput(&logged)
-
+	logged := conformance.CatchLog(tb)
 	p := h.open(tb)
 	p.exercise()
+	p.close()
+	p.Scan("the log", logged.String())
+}
+
+// checkGoroutines: when the calls are over and the provider is closed, no
+// goroutine of it is left.
+func checkGoroutines(tb testing.TB, h Harness) {
+	conformance.CountGoroutines(tb, h.Patience)
+	p := h.open(tb)
+	p.exercise()
+	p.close()
+}
+
+// close closes the provider, if it is an io.Closer.
+func (p *probe) close() {
+	p.Helper()
 	if closer, ok := p.place.Provider.(io.Closer); ok {
-		p.within("Close", func() { _ = closer.Close() })
+		p.Within("Close", func() { _ = closer.Close() })
 	}
-	p.scan("the log", logged.String())
-}
-
-// lockedBuffer is a bytes.Buffer that goroutines share.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // checkPoller: the interval is a property of the provider, to be asked for at
@@ -108,7 +86,7 @@ func (l *lockedBuffer) String() string {
 func checkPoller(tb testing.TB, h Harness) {
 	p := h.open(tb)
 	poller, ok := p.place.Provider.(keyprovider.Poller)
-	p.need(ok, "the provider is no keyprovider.Poller")
+	p.Need(ok, "the provider is no keyprovider.Poller")
 	p.mustFetch(p.store())
 	want := poller.PollInterval()
 	var asking sync.WaitGroup
@@ -119,7 +97,7 @@ func checkPoller(tb testing.TB, h Harness) {
 			}
 		})
 	}
-	p.within("PollInterval", asking.Wait)
+	p.Within("PollInterval", asking.Wait)
 	if want > 0 && want < time.Millisecond {
 		p.Errorf("PollInterval = %v: a number without its unit?", want)
 	}
@@ -132,11 +110,11 @@ const maxName = 256
 func checkName(tb testing.TB, h Harness) {
 	p := h.open(tb)
 	s, ok := p.place.Provider.(fmt.Stringer)
-	p.need(ok, "the provider is no fmt.Stringer")
+	p.Need(ok, "the provider is no fmt.Stringer")
 	before := s.String()
 	p.exercise()
 	name := s.String()
-	p.scan("String", name)
+	p.Scan("String", name)
 	switch {
 	case name == "":
 		p.Error("String is empty")
@@ -157,7 +135,7 @@ func checkName(tb testing.TB, h Harness) {
 func checkClose(tb testing.TB, h Harness) {
 	p := h.open(tb)
 	closer, ok := p.place.Provider.(io.Closer)
-	p.need(ok, "the provider is no io.Closer")
+	p.Need(ok, "the provider is no io.Closer")
 	p.mustFetch(p.store())
 	var closing sync.WaitGroup
 	for range 4 {
@@ -169,13 +147,13 @@ func checkClose(tb testing.TB, h Harness) {
 			}
 		})
 	}
-	p.within("Close", closing.Wait)
+	p.Within("Close", closing.Wait)
 	_, _ = p.fetch(p.Context(), "") // may fail, must return
 }
 
 // vetOutput reports an error that should not be.
 func (p *probe) vetOutput(what string, err error) {
 	p.Helper()
-	p.scan(what+"'s error", err)
+	p.Scan(what+"'s error", err)
 	p.Errorf("%s: %v", what, err)
 }

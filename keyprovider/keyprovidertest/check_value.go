@@ -14,11 +14,11 @@ import (
 func classCheck(class error) func(testing.TB, Harness) {
 	return func(tb testing.TB, h Harness) {
 		p := h.open(tb)
-		p.need(p.place.Fail != nil, "the harness cannot make the store fail (Place.Fail)")
+		p.Need(p.place.Fail != nil, "the harness cannot make the store fail (Place.Fail)")
 		secret := p.store()
 		held := p.mustFetch(secret).Version()
 		restore := p.place.Fail(class)
-		p.need(restore != nil, "the store knows no such failure (Place.Fail returned nil)")
+		p.Need(restore != nil, "the store knows no such failure (Place.Fail returned nil)")
 		_, err := p.fetch(p.Context(), "")
 		p.mustBe(class, err)
 		if _, err := p.fetch(p.Context(), held); !p.place.Leased {
@@ -40,7 +40,7 @@ func (p *probe) mustBe(class, err error) {
 // checkDeleted: a place that is empty, or is empty again, is ErrNotFound.
 func checkDeleted(tb testing.TB, h Harness) {
 	p := h.open(tb)
-	p.need(p.place.Delete != nil, "the harness cannot delete (Place.Delete)")
+	p.Need(p.place.Delete != nil, "the harness cannot delete (Place.Delete)")
 	key := p.mustFetch(p.store())
 	p.place.Delete()
 	_, err := p.fetch(p.Context(), "")

@@ -14,8 +14,8 @@ import (
 func (p *probe) watcher(hints bool) keyprovider.Watcher {
 	p.Helper()
 	w, ok := p.place.Provider.(keyprovider.Watcher)
-	p.need(ok, "the provider is no keyprovider.Watcher")
-	p.need(!hints || !p.place.NoHints, "Watch does not learn of changes (Place.NoHints)")
+	p.Need(ok, "the provider is no keyprovider.Watcher")
+	p.Need(!hints || !p.place.NoHints, "Watch does not learn of changes (Place.NoHints)")
 	return w
 }
 
@@ -23,11 +23,11 @@ func (p *probe) watcher(hints bool) keyprovider.Watcher {
 // changed since last: when Watch returned nil and a Fetch bears it out. A hint
 // too many is harmless.
 func (p *probe) watch(w keyprovider.Watcher, last keyprovider.Version) <-chan struct{} {
-	ctx, cancel := context.WithTimeout(p.Context(), 2*p.patience)
+	ctx, cancel := context.WithTimeout(p.Context(), 2*p.Patience)
 	changed, over := make(chan struct{}), make(chan struct{})
 	p.Cleanup(func() {
 		cancel()
-		p.wait("Watch with a cancelled context", over)
+		p.Wait("Watch with a cancelled context", over)
 	})
 	go func() {
 		defer close(over)
@@ -72,7 +72,7 @@ func checkWatchChange(tb testing.TB, h Harness) {
 	for range 3 {
 		changed := p.watch(w, p.mustFetch(p.store()).Version())
 		p.store()
-		p.wait("Watch, while the key changed,", changed)
+		p.Wait("Watch, while the key changed,", changed)
 	}
 }
 
@@ -83,7 +83,7 @@ func checkWatchMissed(tb testing.TB, h Harness) {
 	w := p.watcher(true)
 	held := p.mustFetch(p.store()).Version()
 	p.mustFetch(p.store())
-	p.wait("Watch of a version that is not current", p.watch(w, held))
+	p.Wait("Watch of a version that is not current", p.watch(w, held))
 }
 
 // checkWatchFirst: without a version, Watch returns when a key may exist.
@@ -95,10 +95,10 @@ func checkWatchFirst(tb testing.TB, h Harness) {
 		p.place.Delete()
 		exists := p.watch(w, "")
 		p.store()
-		p.wait("Watch for no version, while a key was stored,", exists)
+		p.Wait("Watch for no version, while a key was stored,", exists)
 	}
 	p.store()
-	p.wait("Watch for no version of a key that exists", p.watch(w, ""))
+	p.Wait("Watch for no version of a key that exists", p.watch(w, ""))
 }
 
 // checkWatchEnds: Watch returns once its context is done, and says so.
@@ -113,11 +113,11 @@ func checkWatchEnds(tb testing.TB, h Harness) {
 		}
 		timer := time.AfterFunc(10*time.Millisecond, cancel)
 		var err error
-		p.within("Watch with a cancelled context", func() { err = p.lastWatch(ctx, w, held) })
+		p.Within("Watch with a cancelled context", func() { err = p.lastWatch(ctx, w, held) })
 		timer.Stop()
 		cancel()
-		p.scan("Watch's error", err)
-		p.mustWrap(ctx, "Watch with a cancelled context", err)
+		p.Scan("Watch's error", err)
+		p.MustWrap(ctx, "Watch with a cancelled context", err)
 	}
 }
 
@@ -151,5 +151,5 @@ func checkWatchConcurrent(tb testing.TB, h Harness) {
 		})
 	}
 	p.store()
-	p.within("Watch by many at one time", watching.Wait)
+	p.Within("Watch by many at one time", watching.Wait)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keybearer/keybearer/internal/conformance"
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/rotation"
 )
@@ -138,10 +139,10 @@ func TestBrokenStores(t *testing.T) {
 }
 
 func caughtBy(t *testing.T, check string, run func(testing.TB)) {
-	if r := record(t, run); !r.Failed() {
-		t.Errorf("%s does not catch it (skipped: %q)", check, r.skipped)
+	if r := conformance.Record(t, run); !r.Failed() {
+		t.Errorf("%s does not catch it (skipped: %q)", check, r.Reason())
 	} else {
-		t.Logf("%s", r.failures[0])
+		t.Logf("%s", r.Failures()[0])
 	}
 }
 
@@ -152,25 +153,25 @@ func TestSkips(t *testing.T) {
 		return &StorePlace{Store: m, Reader: m.Reader(), Revisits: true}
 	}
 	ran := 0
-	judge := func(name string, r *recorder) {
+	judge := func(name string, r *conformance.Recorder) {
 		switch {
 		case r.Failed():
-			t.Errorf("%s: %s", name, strings.Join(r.failures, "; "))
+			t.Errorf("%s: %s", name, strings.Join(r.Failures(), "; "))
 		case !r.Skipped():
 			ran++
-		case !strings.Contains(r.skipped, "skipped: "):
-			t.Errorf("%s is skipped without a reason: %q", name, r.skipped)
+		case !strings.Contains(r.Reason(), "skipped: "):
+			t.Errorf("%s is skipped without a reason: %q", name, r.Reason())
 		}
 	}
 	for _, c := range storeChecks {
-		judge(c.name, record(t, func(tb testing.TB) { c.run(tb, StoreHarness{New: func(testing.TB) *StorePlace { return m() }}) }))
+		judge(c.name, conformance.Record(t, func(tb testing.TB) { c.run(tb, StoreHarness{New: func(testing.TB) *StorePlace { return m() }}) }))
 	}
 	if ran < 25 {
 		t.Errorf("only %d checks ran on the smallest store", ran)
 	}
 	ran = 0
 	for _, c := range issuerChecks {
-		judge(c.name, record(t, func(tb testing.TB) {
+		judge(c.name, conformance.Record(t, func(tb testing.TB) {
 			c.run(tb, IssuerHarness{New: func(testing.TB) *IssuerPlace { return &IssuerPlace{Issuer: NewService().Issuer("svc_1")} }})
 		}))
 	}
@@ -185,17 +186,17 @@ func TestBrokenHarness(t *testing.T) {
 		"no store":  {Reader: NewMemory("x").Reader()},
 		"no reader": {Store: NewMemory("x")},
 	} {
-		r := record(t, func(tb testing.TB) {
+		r := conformance.Record(t, func(tb testing.TB) {
 			storeChecks[0].run(tb, StoreHarness{New: func(testing.TB) *StorePlace { return place }})
 		})
-		if len(r.failures) != 1 || !strings.Contains(r.failures[0], "harness") {
-			t.Errorf("%s: %q, want the harness blamed", name, r.failures)
+		if len(r.Failures()) != 1 || !strings.Contains(r.Failures()[0], "harness") {
+			t.Errorf("%s: %q, want the harness blamed", name, r.Failures())
 		}
 	}
-	r := record(t, func(tb testing.TB) {
+	r := conformance.Record(t, func(tb testing.TB) {
 		issuerChecks[0].run(tb, IssuerHarness{New: func(testing.TB) *IssuerPlace { return nil }})
 	})
-	if fmt.Sprint(r.failures) == "[]" {
+	if fmt.Sprint(r.Failures()) == "[]" {
 		t.Error("an issuer's harness without a place passes")
 	}
 }

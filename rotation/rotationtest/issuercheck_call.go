@@ -41,12 +41,12 @@ func checkIssuerDoneBefore(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
 	k := p.mustIssue()
 	before := p.mustInspect(k.Info().ID)
-	for what, ctx := range p.doneContexts() {
+	for what, ctx := range p.DoneContexts() {
 		for _, c := range p.calls(k) {
 			var err error
-			p.within(c.name, func() { err = c.call(ctx) })
+			p.Within(c.name, func() { err = c.call(ctx) })
 			p.vet(c.name, err)
-			p.mustWrap(ctx, c.name+" "+what, err)
+			p.MustWrap(ctx, c.name+" "+what, err)
 		}
 	}
 	p.mustSame("a key after calls with a context that is done", p.mustInspect(k.Info().ID), before)
@@ -59,19 +59,19 @@ func checkIssuerDoneBefore(tb testing.TB, h IssuerHarness) {
 // does not answer.
 func checkIssuerDoneMeanwhile(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
-	p.need(p.place.Hang != nil, "the harness cannot make the service hang (IssuerPlace.Hang)")
+	p.Need(p.place.Hang != nil, "the harness cannot make the service hang (IssuerPlace.Hang)")
 	k := p.mustIssue()
 	release := sync.OnceFunc(p.place.Hang())
 	defer release()
 	for _, c := range p.calls(k) {
-		ctx, stop := context.WithTimeout(p.Context(), min(50*time.Millisecond, p.patience/4))
+		ctx, stop := context.WithTimeout(p.Context(), min(50*time.Millisecond, p.Patience/4))
 		var err error
-		p.within(c.name, func() { err = c.call(ctx) })
+		p.Within(c.name, func() { err = c.call(ctx) })
 		p.vet(c.name, err)
 		if err == nil || ctx.Err() == nil {
 			p.Errorf("%s answered while the service hangs (%v): the issuer caches, or IssuerPlace.Hang does not work", c.name, err)
 		} else {
-			p.mustWrap(ctx, c.name, err)
+			p.MustWrap(ctx, c.name, err)
 		}
 		stop()
 	}
@@ -95,7 +95,7 @@ func checkIssuerConcurrent(tb testing.TB, h IssuerHarness) {
 				p.Errorf("Issue beside others: %v", err)
 				return
 			}
-			p.know(k.Reveal())
+			p.Know(k.Reveal())
 			for what, err := range map[string]error{
 				"Probe":    p.issuer.Probe(p.Context(), shared),
 				"Restrict": p.issuer.Restrict(p.Context(), k.Info().ID, rotation.Restriction{Lifetime: lifetime / 2}),
@@ -112,7 +112,7 @@ func checkIssuerConcurrent(tb testing.TB, h IssuerHarness) {
 			}
 		})
 	}
-	p.within("calls by many at one time", calling.Wait)
+	p.Within("calls by many at one time", calling.Wait)
 	if n := len(p.mustList()); n < 1 {
 		p.Errorf("List has %d keys, want the one that was not revoked", n)
 	}
@@ -124,17 +124,17 @@ func checkIssuerConcurrent(tb testing.TB, h IssuerHarness) {
 func issuerClassCheck(class error) func(testing.TB, IssuerHarness) {
 	return func(tb testing.TB, h IssuerHarness) {
 		p := h.open(tb)
-		p.need(p.place.Fail != nil, "the harness cannot make the service fail (IssuerPlace.Fail)")
+		p.Need(p.place.Fail != nil, "the harness cannot make the service fail (IssuerPlace.Fail)")
 		k := p.mustIssue()
 		before := p.mustInspect(k.Info().ID)
 		restore := p.place.Fail(class)
-		p.need(restore != nil, "the service has no failure that is "+class.Error())
+		p.Need(restore != nil, "the service has no failure that is "+class.Error())
 		for _, c := range p.calls(k) {
 			if c.name == "Probe" {
 				continue
 			}
 			var err error
-			p.within(c.name, func() { err = c.call(p.Context()) })
+			p.Within(c.name, func() { err = c.call(p.Context()) })
 			p.vet(c.name, err)
 			if !errors.Is(err, class) {
 				p.Errorf("%s: %v, want: %v", c.name, err, class)
@@ -151,7 +151,7 @@ func issuerClassCheck(class error) func(testing.TB, IssuerHarness) {
 // lose loses the answer of one call, which takes effect.
 func (p *issuerProbe) lose(what string, call func() error) {
 	p.Helper()
-	p.need(p.place.Lose != nil, "the harness cannot lose answers (IssuerPlace.Lose)")
+	p.Need(p.place.Lose != nil, "the harness cannot lose answers (IssuerPlace.Lose)")
 	restore := sync.OnceFunc(p.place.Lose())
 	defer restore()
 	err := call()
@@ -181,7 +181,7 @@ func checkLostIssue(tb testing.TB, h IssuerHarness) {
 func checkLostRevoke(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
 	k := p.mustIssue()
-	p.need(p.place.Lose != nil, "the harness cannot lose answers (IssuerPlace.Lose)")
+	p.Need(p.place.Lose != nil, "the harness cannot lose answers (IssuerPlace.Lose)")
 	restore := sync.OnceFunc(p.place.Lose())
 	defer restore()
 	// Gone is what the caller wanted to hear: ErrNotFound is right here, too.
@@ -215,7 +215,7 @@ func (p *issuerProbe) mustExpire(k rotation.IssuedKey, d time.Duration) {
 // Used: the service tells of the use of a key, and of that key alone.
 func checkUsed(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
-	p.need(p.place.Use != nil, "the harness cannot use a key (IssuerPlace.Use)")
+	p.Need(p.place.Use != nil, "the harness cannot use a key (IssuerPlace.Use)")
 	used, idle := p.mustIssue(), p.mustIssue()
 	p.mustLive(used)
 	for _, k := range []*keyprovider.Key{used, idle} {

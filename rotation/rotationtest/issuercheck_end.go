@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keybearer/keybearer/internal/conformance"
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 	"github.com/keybearer/keybearer/rotation"
@@ -44,7 +45,7 @@ func checkRevoke(tb testing.TB, h IssuerHarness) {
 // Obligation 7: what is not ours stays.
 func checkRevokeForeign(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
-	p.need(p.place.Foreign != nil, "the harness cannot make a key of somebody else (IssuerPlace.Foreign)")
+	p.Need(p.place.Foreign != nil, "the harness cannot make a key of somebody else (IssuerPlace.Foreign)")
 	id := p.place.Foreign()
 	before := p.mustInspect(id)
 	if before.Owned {
@@ -87,7 +88,7 @@ func checkProbeAlive(tb testing.TB, h IssuerHarness) {
 func checkProbeDead(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
 	secret := keyprovidertest.NewSecret()
-	p.know(secret)
+	p.Know(secret)
 	never, err := keyprovider.NewKey(secret, keyprovider.Info{})
 	p.must("NewKey", err)
 	p.mustBe("Probe of a key that never was", p.ask(p.Context(), never), keyprovider.ErrDenied)
@@ -101,7 +102,7 @@ func checkProbeDead(tb testing.TB, h IssuerHarness) {
 // or alive.
 func checkProbeDoubt(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
-	p.need(p.place.Doubt != nil, "the harness cannot make the service evasive (IssuerPlace.Doubt)")
+	p.Need(p.place.Doubt != nil, "the harness cannot make the service evasive (IssuerPlace.Doubt)")
 	k := p.mustIssue()
 	p.mustLive(k)
 	restore := p.place.Doubt()
@@ -116,8 +117,8 @@ func checkProbeDoubt(tb testing.TB, h IssuerHarness) {
 func checkUsage(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
 	reader, ok := p.issuer.(rotation.UsageReader)
-	p.need(ok, "the issuer is no rotation.UsageReader")
-	p.need(p.place.Use != nil, "the harness cannot use a key (IssuerPlace.Use)")
+	p.Need(ok, "the issuer is no rotation.UsageReader")
+	p.Need(p.place.Use != nil, "the harness cannot use a key (IssuerPlace.Use)")
 	used, idle := p.mustIssue(), p.mustIssue()
 	p.mustLive(used)
 	usage := func(k *keyprovider.Key) int64 {
@@ -137,10 +138,10 @@ func checkUsage(tb testing.TB, h IssuerHarness) {
 	if n := usage(idle); n != 0 {
 		p.Errorf("a key that was never used made %d requests", n)
 	}
-	for what, ctx := range p.doneContexts() {
+	for what, ctx := range p.DoneContexts() {
 		_, err := reader.Usage(ctx, used.Info().ID, time.Now())
 		p.vet("Usage", err)
-		p.mustWrap(ctx, "Usage "+what, err)
+		p.MustWrap(ctx, "Usage "+what, err)
 	}
 }
 
@@ -149,7 +150,7 @@ func checkUsage(tb testing.TB, h IssuerHarness) {
 func checkCredential(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
 	expirer, ok := p.issuer.(rotation.CredentialExpirer)
-	p.need(ok, "the issuer is no rotation.CredentialExpirer")
+	p.Need(ok, "the issuer is no rotation.CredentialExpirer")
 	first, err := expirer.CredentialExpiry(p.Context())
 	p.vet("CredentialExpiry", err)
 	p.must("CredentialExpiry", err)
@@ -158,10 +159,10 @@ func checkCredential(tb testing.TB, h IssuerHarness) {
 	if !first.Equal(again) {
 		p.Errorf("CredentialExpiry is %v, and was %v", again, first)
 	}
-	for what, ctx := range p.doneContexts() {
+	for what, ctx := range p.DoneContexts() {
 		if _, err := expirer.CredentialExpiry(ctx); err != nil { // what is known needs no context
 			p.vet("CredentialExpiry", err)
-			p.mustWrap(ctx, "CredentialExpiry "+what, err)
+			p.MustWrap(ctx, "CredentialExpiry "+what, err)
 		}
 	}
 }
@@ -175,14 +176,14 @@ func (p *issuerProbe) exercise() {
 	p.must("Restrict", p.restrict(p.Context(), k.Info().ID, rotation.Restriction{Lifetime: lifetime / 2}))
 	call := func(ctx context.Context) {
 		for _, c := range p.calls(k) {
-			p.within(c.name, func() {
+			p.Within(c.name, func() {
 				if err := c.call(ctx); err != nil {
-					p.scan(c.name+"'s error", err)
+					p.Scan(c.name+"'s error", err)
 				}
 			})
 		}
 	}
-	for _, ctx := range p.doneContexts() {
+	for _, ctx := range p.DoneContexts() {
 		call(ctx)
 	}
 	for _, class := range classes {
@@ -202,7 +203,7 @@ func (p *issuerProbe) exercise() {
 	_ = p.revoke(p.Context(), k.Info().ID)
 	p.mustDie(k)
 	if s, ok := p.issuer.(interface{ String() string }); ok {
-		p.scan("String", s.String())
+		p.Scan("String", s.String())
 	}
 }
 
@@ -210,20 +211,20 @@ func (p *issuerProbe) exercise() {
 func checkIssuerOutput(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
 	p.exercise()
-	p.scanAll("the issuer", p.issuer)
+	p.ScanAll("the issuer", p.issuer)
 }
 
 // checkIssuerLog: the issuer logs no key.
 func checkIssuerLog(tb testing.TB, h IssuerHarness) {
-	logged := catchLog(tb)
+	logged := conformance.CatchLog(tb)
 	p := h.open(tb)
 	p.exercise()
-	p.scan("the log", logged.String())
+	p.Scan("the log", logged.String())
 }
 
 // checkIssuerGoroutines: when the calls are over and the service is stopped, no
 // goroutine is left.
 func checkIssuerGoroutines(tb testing.TB, h IssuerHarness) {
-	countGoroutines(tb, h.Patience)
+	conformance.CountGoroutines(tb, h.Patience)
 	h.open(tb).exercise()
 }

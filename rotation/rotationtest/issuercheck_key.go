@@ -84,7 +84,7 @@ func checkList(tb testing.TB, h IssuerHarness) {
 // Obligation 4: List is complete where the service pages.
 func checkListPages(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
-	p.need(p.place.PageSize > 0, "the service does not page (IssuerPlace.PageSize)")
+	p.Need(p.place.PageSize > 0, "the service does not page (IssuerPlace.PageSize)")
 	ids := p.pages()
 	list := p.mustList()
 	for _, id := range ids {
@@ -107,7 +107,7 @@ func (p *issuerProbe) pages() (ids []string) {
 // Obligation 4: a list that breaks off is no list.
 func checkListBroken(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
-	p.need(p.place.PageSize > 0 && p.place.BreakList != nil, "the harness cannot break a list (IssuerPlace.PageSize, BreakList)")
+	p.Need(p.place.PageSize > 0 && p.place.BreakList != nil, "the harness cannot break a list (IssuerPlace.PageSize, BreakList)")
 	p.pages()
 	restore := p.place.BreakList()
 	if keys, err := p.list(p.Context()); err == nil {
@@ -160,7 +160,7 @@ func checkRestrictLifetime(tb testing.TB, h IssuerHarness) {
 // Obligation 6: scopes are replaced.
 func checkRestrictScopes(tb testing.TB, h IssuerHarness) {
 	p := h.open(tb)
-	p.need(len(p.place.Scopes) > 0 && p.place.ScopesOf != nil, "the harness does not know scopes (IssuerPlace.Scopes, ScopesOf)")
+	p.Need(len(p.place.Scopes) > 0 && p.place.ScopesOf != nil, "the harness does not know scopes (IssuerPlace.Scopes, ScopesOf)")
 	k := p.mustIssue()
 	id := k.Info().ID
 	p.must("Restrict", p.restrict(p.Context(), id, rotation.Restriction{Scopes: p.place.Scopes}))

@@ -34,7 +34,7 @@ func (h IssuerHarness) open(tb testing.TB) *issuerProbe {
 		tb.Fatal("rotationtest: the harness's New returned no IssuerPlace, or one without Issuer")
 	}
 	p := &issuerProbe{probe: newProbe(tb, h.Patience), place: place, issuer: place.Issuer}
-	p.closeAtEnd(place.Issuer)
+	p.CloseAtEnd(place.Issuer)
 	return p
 }
 
@@ -46,9 +46,9 @@ func (p *issuerProbe) name() string {
 
 func (p *issuerProbe) issue(ctx context.Context, name string) (k *keyprovider.Key, err error) {
 	p.Helper()
-	p.within("Issue", func() { k, err = p.issuer.Issue(ctx, name, lifetime) })
+	p.Within("Issue", func() { k, err = p.issuer.Issue(ctx, name, lifetime) })
 	if k != nil {
-		p.know(k.Reveal())
+		p.Know(k.Reveal())
 	}
 	if err != nil && k != nil {
 		p.Error("Issue returned a key and an error")
@@ -59,7 +59,7 @@ func (p *issuerProbe) issue(ctx context.Context, name string) (k *keyprovider.Ke
 
 func (p *issuerProbe) list(ctx context.Context) (keys []rotation.IssuedKey, err error) {
 	p.Helper()
-	p.within("List", func() { keys, err = p.issuer.List(ctx) })
+	p.Within("List", func() { keys, err = p.issuer.List(ctx) })
 	p.vet("List", err)
 	if err != nil && len(keys) > 0 {
 		p.Error("List returned keys and an error: a part of a list passes for the whole")
@@ -69,28 +69,28 @@ func (p *issuerProbe) list(ctx context.Context) (keys []rotation.IssuedKey, err 
 
 func (p *issuerProbe) inspect(ctx context.Context, id string) (k rotation.IssuedKey, err error) {
 	p.Helper()
-	p.within("Inspect", func() { k, err = p.issuer.Inspect(ctx, id) })
+	p.Within("Inspect", func() { k, err = p.issuer.Inspect(ctx, id) })
 	p.vet("Inspect", err)
 	return k, err
 }
 
 func (p *issuerProbe) restrict(ctx context.Context, id string, to rotation.Restriction) (err error) {
 	p.Helper()
-	p.within("Restrict", func() { err = p.issuer.Restrict(ctx, id, to) })
+	p.Within("Restrict", func() { err = p.issuer.Restrict(ctx, id, to) })
 	p.vet("Restrict", err)
 	return err
 }
 
 func (p *issuerProbe) revoke(ctx context.Context, id string) (err error) {
 	p.Helper()
-	p.within("Revoke", func() { err = p.issuer.Revoke(ctx, id) })
+	p.Within("Revoke", func() { err = p.issuer.Revoke(ctx, id) })
 	p.vet("Revoke", err)
 	return err
 }
 
 func (p *issuerProbe) ask(ctx context.Context, k *keyprovider.Key) (err error) {
 	p.Helper()
-	p.within("Probe", func() { err = p.issuer.Probe(ctx, k) })
+	p.Within("Probe", func() { err = p.issuer.Probe(ctx, k) })
 	p.vet("Probe", err)
 	return err
 }

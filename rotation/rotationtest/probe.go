@@ -1,90 +1,21 @@
 package rotationtest
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/keybearer/keybearer/internal/conformance"
 	"github.com/keybearer/keybearer/keyprovider"
-	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 	"github.com/keybearer/keybearer/rotation"
 )
 
-// probe is what the checks of both suites have in common: no call may hang, and
-// no error may show a secret that the check knows.
-type probe struct {
-	testing.TB
-	patience time.Duration
-
-	mu      sync.Mutex
-	secrets []string
-	over    bool
-}
+// probe is what the checks of both suites have in common.
+type probe struct{ *conformance.Probe }
 
 func newProbe(tb testing.TB, patience time.Duration) *probe {
-	if patience <= 0 {
-		patience = 10 * time.Second
-	}
-	p := &probe{TB: tb, patience: patience}
-	tb.Cleanup(func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.over = true
-	})
-	return p
-}
-
-// Errorf reports a failure. A call that hung may return after the test is over,
-// where testing.T must not be used any more.
-func (p *probe) Errorf(format string, args ...any) {
-	p.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.over {
-		p.TB.Errorf(format, args...)
-	}
-}
-
-// Error reports a failure, as Errorf does.
-func (p *probe) Error(args ...any) {
-	p.Helper()
-	p.Errorf("%s", fmt.Sprint(args...))
-}
-
-// need skips the check unless the harness or the backend can do something.
-func (p *probe) need(can bool, what string) {
-	p.Helper()
-	if !can {
-		p.Skipf("skipped: %s", what)
-	}
-}
-
-// know makes the check look for a secret in all that it sees.
-func (p *probe) know(secret string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.secrets = append(p.secrets, secret)
-}
-
-// within calls f and fails the test if it does not return.
-func (p *probe) within(what string, f func()) {
-	p.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	timer := time.NewTimer(p.patience)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-		p.Fatalf("%s has not returned after %v", what, p.patience)
-	}
+	return &probe{conformance.NewProbe(tb, patience)}
 }
 
 // meanwhile calls f over and over, on n goroutines, until it returns false or
@@ -106,14 +37,14 @@ func (p *probe) meanwhile(what string, n int, f func() bool) (stop func()) {
 	return func() {
 		p.Helper()
 		close(over)
-		p.within(what, calling.Wait)
+		p.Within(what, calling.Wait)
 	}
 }
 
 // eventually calls f until it is nil, and fails the test with its error.
 func (p *probe) eventually(what string, f func() error) {
 	p.Helper()
-	deadline := time.Now().Add(p.patience)
+	deadline := time.Now().Add(p.Patience)
 	for {
 		err := f()
 		if err == nil {
@@ -132,50 +63,9 @@ var classes = []error{keyprovider.ErrNotFound, keyprovider.ErrDenied, keyprovide
 // than one of the classes, of which ErrConflict is one here.
 func (p *probe) vet(what string, err error) {
 	p.Helper()
-	if err == nil {
-		return
+	if err != nil {
+		p.VetError(what, err, append([]error{rotation.ErrConflict}, classes...)...)
 	}
-	p.scan(what+"'s error", err)
-	var found []error
-	for _, class := range append([]error{rotation.ErrConflict}, classes...) {
-		if errors.Is(err, class) {
-			found = append(found, class)
-		}
-	}
-	if len(found) != 1 {
-		p.Errorf("%s's error wraps %d of the classes %v, want exactly one: %v", what, len(found), found, err)
-	}
-}
-
-// scan reports a secret in any printed form of v.
-func (p *probe) scan(what string, v any) {
-	p.Helper()
-	p.mu.Lock()
-	secrets := slices.Clone(p.secrets)
-	p.mu.Unlock()
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
-		if keyprovidertest.Leaks(fmt.Sprintf(verb, v), secrets...) {
-			p.Errorf("%s, printed with %s, shows a key", what, verb)
-		}
-	}
-}
-
-// mustWrap fails the test unless err says that ctx is done.
-func (p *probe) mustWrap(ctx context.Context, what string, err error) {
-	p.Helper()
-	if !errors.Is(err, ctx.Err()) {
-		p.Errorf("%s: %v, want an error that wraps the context's (%v)", what, err, ctx.Err())
-	}
-}
-
-// doneContexts returns one context that was cancelled and one that is past its
-// deadline.
-func (p *probe) doneContexts() map[string]context.Context {
-	cancelled, cancel := context.WithCancelCause(p.Context())
-	cancel(errors.New("the cause is not what a call has to wrap"))
-	expired, stop := context.WithDeadline(p.Context(), time.Now().Add(-time.Second))
-	p.Cleanup(stop)
-	return map[string]context.Context{"with a cancelled context": cancelled, "past its deadline": expired}
 }
 
 // definite reports whether an error says that the call had no effect.

@@ -49,12 +49,12 @@ func checkStoreDoneBefore(tb testing.TB, h StoreHarness) {
 	doc := []byte(`{"state":"before"}`)
 	p.mustSetState(doc)
 	staged := p.mustStage()
-	for what, ctx := range p.doneContexts() {
+	for what, ctx := range p.DoneContexts() {
 		for _, c := range p.calls(p.newKey()) {
 			var err error
-			p.within(c.name, func() { err = c.call(ctx, p.store) })
+			p.Within(c.name, func() { err = c.call(ctx, p.store) })
 			p.vet(c.name, err)
-			p.mustWrap(ctx, c.name+" "+what, err)
+			p.MustWrap(ctx, c.name+" "+what, err)
 		}
 	}
 	p.mustCurrent(current)
@@ -66,23 +66,23 @@ func checkStoreDoneBefore(tb testing.TB, h StoreHarness) {
 // not answer.
 func checkStoreDoneMeanwhile(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
-	p.need(p.place.Hang != nil, "the harness cannot make the place hang (StorePlace.Hang)")
+	p.Need(p.place.Hang != nil, "the harness cannot make the place hang (StorePlace.Hang)")
 	p.mustPromote()
 	p.mustSetState([]byte(`{}`))
 	staged := p.mustStage()
 	calls := p.calls(staged)
 	release := sync.OnceFunc(p.place.Hang())
 	defer release()
-	moment := min(50*time.Millisecond, p.patience/4)
+	moment := min(50*time.Millisecond, p.Patience/4)
 	for _, c := range calls {
 		ctx, stop := context.WithTimeout(p.Context(), moment)
 		var err error
-		p.within(c.name, func() { err = c.call(ctx, p.store) })
+		p.Within(c.name, func() { err = c.call(ctx, p.store) })
 		p.vet(c.name, err)
 		if err == nil || ctx.Err() == nil {
 			p.Errorf("%s answered while the place hangs (%v): the store caches, or StorePlace.Hang does not work", c.name, err)
 		} else {
-			p.mustWrap(ctx, c.name, err)
+			p.MustWrap(ctx, c.name, err)
 		}
 		stop()
 	}
@@ -133,7 +133,7 @@ func checkStoreConcurrent(tb testing.TB, h StoreHarness) {
 // Obligation 1: what one process does is what another one sees.
 func checkStoreShared(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
-	p.need(p.place.Reopen != nil, "the harness makes no second store (StorePlace.Reopen)")
+	p.Need(p.place.Reopen != nil, "the harness makes no second store (StorePlace.Reopen)")
 	a, b := p, p.with(p.other())
 	if a.store.String() != b.store.String() {
 		p.Errorf("two stores in one place are called %q and %q", a.store, b.store)
@@ -161,18 +161,18 @@ func checkStoreShared(tb testing.TB, h StoreHarness) {
 func storeClassCheck(class error) func(testing.TB, StoreHarness) {
 	return func(tb testing.TB, h StoreHarness) {
 		p := h.open(tb)
-		p.need(p.place.Fail != nil, "the harness cannot make the place fail (StorePlace.Fail)")
+		p.Need(p.place.Fail != nil, "the harness cannot make the place fail (StorePlace.Fail)")
 		current := p.mustPromote()
 		doc := []byte(`{"state":"before"}`)
 		p.mustSetState(doc)
 		staged := p.mustStage()
 		restore := p.place.Fail(class)
-		p.need(restore != nil, "the place has no failure that is "+class.Error())
+		p.Need(restore != nil, "the place has no failure that is "+class.Error())
 		calls := []storeCall{}
 		for _, c := range p.unheard(staged) {
 			calls = append(calls, c)
 			var err error
-			p.within(c.name, func() { err = c.call(p.Context(), p.store) })
+			p.Within(c.name, func() { err = c.call(p.Context(), p.store) })
 			p.vet(c.name, err)
 			if !errors.Is(err, class) {
 				p.Errorf("%s: %v, want: %v", c.name, err, class)
@@ -190,6 +190,6 @@ func storeClassCheck(class error) func(testing.TB, StoreHarness) {
 // unheard is calls without looking at the place first, which fails.
 func (p *storeProbe) unheard(k *keyprovider.Key) []storeCall {
 	quiet := *p
-	quiet.probe = &probe{TB: p.TB, patience: p.patience}
+	quiet.probe = newProbe(p.TB, p.Patience)
 	return quiet.calls(k)
 }

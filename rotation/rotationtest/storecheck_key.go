@@ -43,7 +43,7 @@ func checkCurrentAnew(tb testing.TB, h StoreHarness) {
 // Obligation 4: what a standby or a cache has is not what Current returns.
 func checkCurrentStale(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
-	p.need(p.place.Lag != nil, "the harness serves nothing that is out of date (StorePlace.Lag)")
+	p.Need(p.place.Lag != nil, "the harness serves nothing that is out of date (StorePlace.Lag)")
 	p.mustPromote()
 	next := p.mustStage()
 	_, from, err := p.current(p.Context())
@@ -72,7 +72,7 @@ func checkCurrentStale(tb testing.TB, h StoreHarness) {
 // wins over what was about to be promoted.
 func checkCurrentByHand(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
-	p.need(p.place.Set != nil, "the harness cannot store by hand (StorePlace.Set)")
+	p.Need(p.place.Set != nil, "the harness cannot store by hand (StorePlace.Set)")
 	from := p.mustCurrent(p.mustPromote())
 	next := p.mustStage()
 	bare := p.newKey()
@@ -94,7 +94,7 @@ func checkCurrentByHand(tb testing.TB, h StoreHarness) {
 	}
 
 	secret := keyprovidertest.NewSecret()
-	p.know(secret)
+	p.Know(secret)
 	p.place.Set([]byte("not a key: " + secret))
 	_, _, err := p.current(p.Context())
 	p.mustBe("Current of what is no key", err, keyprovider.ErrInvalid)

@@ -14,7 +14,7 @@ import (
 // that open: what is definite says that nothing happened.
 func (p *storeProbe) lose(what string, call func() error) {
 	p.Helper()
-	p.need(p.place.Lose != nil, "the harness cannot lose answers (StorePlace.Lose)")
+	p.Need(p.place.Lose != nil, "the harness cannot lose answers (StorePlace.Lose)")
 	restore := sync.OnceFunc(p.place.Lose())
 	defer restore()
 	err := call()
@@ -86,7 +86,7 @@ func checkStoreName(tb testing.TB, h StoreHarness) {
 	before := p.store.String()
 	p.exercise()
 	name := p.store.String()
-	p.scan("String", name)
+	p.Scan("String", name)
 	switch {
 	case name == "":
 		p.Error("String is empty")
@@ -112,9 +112,9 @@ func (p *storeProbe) exercise() {
 	_ = p.promote(p.Context(), old, "no such revision")
 	_, _ = p.setState(p.Context(), []byte(`{}`), "no such revision")
 	_, _ = p.former(p.Context(), "000000000000")
-	for _, ctx := range p.doneContexts() {
+	for _, ctx := range p.DoneContexts() {
 		for _, c := range p.calls(k) {
-			p.within(c.name, func() { p.vet(c.name, c.call(ctx, p.store)) })
+			p.Within(c.name, func() { p.vet(c.name, c.call(ctx, p.store)) })
 		}
 	}
 	for _, class := range classes {
@@ -123,9 +123,9 @@ func (p *storeProbe) exercise() {
 		}
 		if restore := p.place.Fail(class); restore != nil {
 			for _, c := range p.unheard(k) {
-				p.within(c.name, func() {
+				p.Within(c.name, func() {
 					if err := c.call(p.Context(), p.store); err != nil && !errors.Is(err, class) {
-						p.scan(c.name, err)
+						p.Scan(c.name, err)
 					}
 				})
 			}

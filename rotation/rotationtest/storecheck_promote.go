@@ -3,6 +3,7 @@ package rotationtest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,7 +84,7 @@ func checkPromoteRace(tb testing.TB, h StoreHarness) {
 		})
 	}
 	close(start)
-	p.within("Promote by many at one time", racing.Wait)
+	p.Within("Promote by many at one time", racing.Wait)
 	forth, backed := won[0].Load(), won[1].Load()
 	switch {
 	case forth+backed != 1:
@@ -99,7 +100,7 @@ func checkPromoteRace(tb testing.TB, h StoreHarness) {
 // with the revision that it remembers.
 func checkPromoteReturns(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
-	p.need(!p.place.Revisits, "revisions return with their key (StorePlace.Revisits)")
+	p.Need(!p.place.Revisits, "revisions return with their key (StorePlace.Revisits)")
 	old := p.mustPromote()
 	remembered := p.mustCurrent(old)
 	k := p.mustPromote()
@@ -148,14 +149,7 @@ func checkPromoteReaders(tb testing.TB, h StoreHarness) {
 
 // knows reports whether the check made this key.
 func (p *probe) knows(k *keyprovider.Key) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, secret := range p.secrets {
-		if k.Reveal() == secret {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.Secrets(), k.Reveal())
 }
 
 // Obligation 9: the key before the current one is kept, with its description,
@@ -200,7 +194,7 @@ func checkRollback(tb testing.TB, h StoreHarness) {
 // Obligation 9: a key that somebody else stored is kept, too.
 func checkFormerByHand(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
-	p.need(p.place.Set != nil, "the harness cannot store by hand (StorePlace.Set)")
+	p.Need(p.place.Set != nil, "the harness cannot store by hand (StorePlace.Set)")
 	bare := p.newKey()
 	p.place.Set([]byte(bare.Reveal()))
 	from := p.mustCurrent(bare)

@@ -62,7 +62,7 @@ func checkStateCompares(tb testing.TB, h StoreHarness) {
 // Obligation 10: what a standby or a cache has is not what State returns.
 func checkStateStale(tb testing.TB, h StoreHarness) {
 	p := h.open(tb)
-	p.need(p.place.Lag != nil, "the harness serves nothing that is out of date (StorePlace.Lag)")
+	p.Need(p.place.Lag != nil, "the harness serves nothing that is out of date (StorePlace.Lag)")
 	from := p.mustSetState([]byte(`{"n":1}`))
 	settle := p.place.Lag()
 	defer settle()
@@ -158,7 +158,7 @@ func checkStateRace(tb testing.TB, h StoreHarness) {
 			}
 		})
 	}
-	p.within("SetState by many at one time", counting.Wait)
+	p.Within("SetState by many at one time", counting.Wait)
 	p.mustState(strconv.AppendInt(nil, writers, 10))
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -30,19 +29,9 @@ func (h StoreHarness) open(tb testing.TB) *storeProbe {
 		tb.Fatal("rotationtest: the harness's New returned no StorePlace, or one without Store or Reader")
 	}
 	p := &storeProbe{probe: newProbe(tb, h.Patience), place: place, store: place.Store}
-	p.closeAtEnd(place.Store)
-	p.closeAtEnd(place.Reader)
+	p.CloseAtEnd(place.Store)
+	p.CloseAtEnd(place.Reader)
 	return p
-}
-
-func (p *probe) closeAtEnd(v any) {
-	if closer, ok := v.(io.Closer); ok {
-		p.Cleanup(func() {
-			if err := closer.Close(); err != nil {
-				p.TB.Errorf("Close: %v", err)
-			}
-		})
-	}
 }
 
 // other returns a store of another process, or the same one where the harness
@@ -52,7 +41,7 @@ func (p *storeProbe) other() rotation.Store {
 		return p.place.Store
 	}
 	s := p.place.Reopen()
-	p.closeAtEnd(s)
+	p.CloseAtEnd(s)
 	return s
 }
 
@@ -67,11 +56,11 @@ func (p *storeProbe) with(s rotation.Store) *storeProbe {
 func (p *probe) newKey() *keyprovider.Key {
 	p.Helper()
 	secret := keyprovidertest.NewSecret()
-	p.know(secret)
+	p.Know(secret)
 	id := strings.ToLower(rand.Text())
 	now := time.Now().Truncate(time.Second).UTC()
 	k, err := keyprovider.NewKey(secret, keyprovider.Info{
-		ID: "key_" + id[:12], ServiceAccountID: "svc_" + id[12:20], RotationID: "d0d0d0d0-abcdef/" + fmt.Sprint(len(p.secrets)),
+		ID: "key_" + id[:12], ServiceAccountID: "svc_" + id[12:20], RotationID: "d0d0d0d0-abcdef/" + fmt.Sprint(len(p.Secrets())),
 		CreatedAt: now, StatedExpiry: now.Add(90 * 24 * time.Hour),
 	})
 	if err != nil {
@@ -82,56 +71,56 @@ func (p *probe) newKey() *keyprovider.Key {
 
 func (p *storeProbe) current(ctx context.Context) (k *keyprovider.Key, r rotation.Revision, err error) {
 	p.Helper()
-	p.within("Current", func() { k, r, err = p.store.Current(ctx) })
+	p.Within("Current", func() { k, r, err = p.store.Current(ctx) })
 	p.vetKey("Current", k, err)
 	return k, r, err
 }
 
 func (p *storeProbe) staged(ctx context.Context) (k *keyprovider.Key, err error) {
 	p.Helper()
-	p.within("Staged", func() { k, err = p.store.Staged(ctx) })
+	p.Within("Staged", func() { k, err = p.store.Staged(ctx) })
 	p.vetKey("Staged", k, err)
 	return k, err
 }
 
 func (p *storeProbe) former(ctx context.Context, fingerprint string) (k *keyprovider.Key, err error) {
 	p.Helper()
-	p.within("Former", func() { k, err = p.store.Former(ctx, fingerprint) })
+	p.Within("Former", func() { k, err = p.store.Former(ctx, fingerprint) })
 	p.vetKey("Former", k, err)
 	return k, err
 }
 
 func (p *storeProbe) stage(ctx context.Context, k *keyprovider.Key) (err error) {
 	p.Helper()
-	p.within("Stage", func() { err = p.store.Stage(ctx, k) })
+	p.Within("Stage", func() { err = p.store.Stage(ctx, k) })
 	p.vet("Stage", err)
 	return err
 }
 
 func (p *storeProbe) unstage(ctx context.Context, fingerprint string) (err error) {
 	p.Helper()
-	p.within("Unstage", func() { err = p.store.Unstage(ctx, fingerprint) })
+	p.Within("Unstage", func() { err = p.store.Unstage(ctx, fingerprint) })
 	p.vet("Unstage", err)
 	return err
 }
 
 func (p *storeProbe) promote(ctx context.Context, k *keyprovider.Key, from rotation.Revision) (err error) {
 	p.Helper()
-	p.within("Promote", func() { err = p.store.Promote(ctx, k, from) })
+	p.Within("Promote", func() { err = p.store.Promote(ctx, k, from) })
 	p.vet("Promote", err)
 	return err
 }
 
 func (p *storeProbe) state(ctx context.Context) (doc []byte, r rotation.Revision, err error) {
 	p.Helper()
-	p.within("State", func() { doc, r, err = p.store.State(ctx) })
+	p.Within("State", func() { doc, r, err = p.store.State(ctx) })
 	p.vet("State", err)
 	return doc, r, err
 }
 
 func (p *storeProbe) setState(ctx context.Context, doc []byte, from rotation.Revision) (r rotation.Revision, err error) {
 	p.Helper()
-	p.within("SetState", func() { r, err = p.store.SetState(ctx, doc, from) })
+	p.Within("SetState", func() { r, err = p.store.SetState(ctx, doc, from) })
 	p.vet("SetState", err)
 	if err == nil && r == "" {
 		p.Error(`SetState returned the revision "", which stands for no document`)

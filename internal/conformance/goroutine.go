@@ -1,7 +1,6 @@
-package keyprovidertest
+package conformance
 
 import (
-	"io"
 	"maps"
 	"runtime"
 	"strings"
@@ -9,28 +8,22 @@ import (
 	"time"
 )
 
-// checkGoroutines: when the calls are over and the provider is closed, no
-// goroutine of it is left.
-func checkGoroutines(tb testing.TB, h Harness) {
+// CountGoroutines fails the test if, at its very end, goroutines are left that
+// were not there now. Call it before anything else registers a Cleanup. A
+// patience of 0 or less is [DefaultPatience].
+func CountGoroutines(tb testing.TB, patience time.Duration) {
+	if patience <= 0 {
+		patience = DefaultPatience
+	}
 	before := goroutines()
-	tb.Cleanup(func() { // the last of all, when the harness has cleaned up
+	tb.Cleanup(func() {
 		if tb.Failed() || tb.Skipped() {
 			return
-		}
-		patience := h.Patience
-		if patience <= 0 {
-			patience = 10 * time.Second
 		}
 		for id, stack := range left(before, patience) {
 			tb.Errorf("goroutine %s is left:\n%s", id, stack)
 		}
 	})
-
-	p := h.open(tb)
-	p.exercise()
-	if w, ok := p.place.Provider.(io.Closer); ok {
-		p.within("Close", func() { _ = w.Close() })
-	}
 }
 
 // left returns the goroutines that began after the list was made and do not
@@ -47,7 +40,7 @@ func left(before map[string]string, patience time.Duration) map[string]string {
 	}
 }
 
-// foreign reports whether a goroutine is none that a provider started: those
+// foreign reports whether a goroutine is none that a backend started: those
 // of other tests, and those that the runtime starts once for a process.
 func foreign(stack string) bool {
 	for _, f := range []string{"testing.tRunner(", "testing.(*T).Run(", "testing.(*M).", "os/signal.loop(", "runtime.ensureSigM", "testing.runFuzzing("} {
