@@ -33,6 +33,16 @@ func Named(name string, err error) error {
 // holds nothing of the SDK's or the server's, which may repeat what they were
 // given. doing begins the text: "reading secret/data/openai".
 func Fail(ctx context.Context, doing string, err error) error {
+	return fail(ctx, doing, err, false)
+}
+
+// failOf is Fail for a request of client's, which knows whether it bore a token:
+// to one without, servers of today answer 403 like to one with the wrong token.
+func failOf(ctx context.Context, client *api.Client, doing string, err error) error {
+	return fail(ctx, doing, err, client.Token() == "")
+}
+
+func fail(ctx context.Context, doing string, err error, bare bool) error {
 	switch {
 	case err == nil:
 		return nil
@@ -45,7 +55,7 @@ func Fail(ctx context.Context, doing string, err error) error {
 	var why string
 	var class error
 	if e, ok := errors.AsType[*api.ResponseError](err); ok {
-		why, class = status(e)
+		why, class = status(e, bare)
 	} else {
 		why, class = unanswered(err)
 	}
@@ -73,17 +83,22 @@ func says(e *api.ResponseError, text string) bool {
 	return slices.ContainsFunc(e.Errors, func(s string) bool { return strings.Contains(strings.ToLower(s), text) })
 }
 
-// status gives the class of an answer and what it means.
-func status(e *api.ResponseError) (why string, class error) {
+const tokenless = "the request bore no token: set VAULT_TOKEN, choose a way to log in, or point VAULT_ADDR at a Vault Agent or Proxy with auto-auth"
+
+// status gives the class of an answer and what it means. bare: the request is
+// known to have borne no token.
+func status(e *api.ResponseError, bare bool) (why string, class error) {
 	code := e.StatusCode
 	http := func(text string) string { return fmt.Sprintf("%s (HTTP %d)", text, code) }
 	switch {
 	case code == 400 && says(e, "missing client token"):
-		return http("the request bore no token: set VAULT_TOKEN, choose a way to log in, or point VAULT_ADDR at a Vault Agent or Proxy with auto-auth"), keyprovider.ErrDenied
+		return http(tokenless), keyprovider.ErrDenied
 	case code == 400 && says(e, "upgrading from non-versioned"):
 		return http("the engine is being upgraded to KV version 2"), keyprovider.ErrUnavailable
 	case code == 400:
 		return http("the server does not understand the request"), keyprovider.ErrInvalid
+	case (code == 401 || code == 403) && bare:
+		return http(tokenless + "; if it is at one already, the policy of that one's token does not grant it"), keyprovider.ErrDenied
 	case code == 401 || code == 403:
 		return http("the policy does not grant it, or the token is not valid any more"), keyprovider.ErrDenied
 	case code == 404:

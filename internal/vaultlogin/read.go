@@ -42,7 +42,7 @@ func Read(ctx context.Context, client *api.Client, path string, query url.Values
 	}
 	gone := resp != nil && resp.StatusCode == http.StatusNotFound
 	if err != nil && !gone {
-		return nil, Fail(ctx, doing, err)
+		return nil, failOf(ctx, client, doing, err)
 	}
 	body, readErr := readAll(resp)
 	answer := &Answer{Gone: gone}

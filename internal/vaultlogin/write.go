@@ -25,7 +25,7 @@ func Write(ctx context.Context, client *api.Client, path string, body any) (*Ans
 		defer resp.Body.Close()
 	}
 	if err != nil {
-		return nil, Fail(ctx, doing, err)
+		return nil, failOf(ctx, client, doing, err)
 	}
 	answer := &Answer{}
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
