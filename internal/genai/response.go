@@ -67,7 +67,8 @@ type responseReader struct {
 	Response
 	model string // that was asked for: the same name in the answer is not copied
 
-	usage Usage // of the object being read
+	usage     Usage // of the object being read
+	uncounted bool  // a count of it is no number of tokens
 
 	reasons [2]string // room for those of nearly every answer
 
@@ -84,7 +85,7 @@ type responseReader struct {
 
 func (r *responseReader) take(f fact, v []byte, text bool) {
 	if f >= useInput {
-		r.usage.take(f, v)
+		r.uncounted = !r.usage.take(f, v) || r.uncounted
 		return
 	}
 	if f == resIndex {
@@ -140,8 +141,10 @@ func (r *responseReader) takeState(f fact, v []byte) {
 func (r *responseReader) end(f fact) {
 	switch f {
 	case useEnd:
-		r.usage.Known = true
-		r.Usage, r.usage = r.usage, Usage{}
+		if r.usage.Known = true; !r.uncounted {
+			r.Usage = r.usage
+		}
+		r.usage, r.uncounted = Usage{}, false
 	case resChoiceEnd:
 		r.endChoice()
 	case resEnd:
@@ -192,7 +195,7 @@ func (r *responseReader) endObject() {
 
 // beginObject forgets what belongs to one object.
 func (r *responseReader) beginObject() {
-	r.usage = Usage{}
+	r.usage, r.uncounted = Usage{}, false
 	r.index, r.ordinal, r.finish = -1, 0, ""
 	r.code, r.errorCode, r.errorType, r.status, r.reason = "", "", "", "", ""
 	r.errorEvent, r.toolCall = false, false

@@ -1,5 +1,7 @@
 package genai
 
+import "math"
+
 // Tokens are counts of tokens. Text, Audio and Image are what the service says
 // of the kinds; their sum may be less than Total, which is all of them.
 type Tokens struct {
@@ -68,15 +70,14 @@ func addUsagePlaces(places map[string]fact, at string) {
 // believed, or its number would spoil the sums of a metric for good.
 const maxTokens = 1 << 36
 
-// take takes one number of a usage object. An absurd one counts as none.
-func (u *Usage) take(f fact, v []byte) {
-	n := parseInt(v).Value
-	if n < 0 || n > maxTokens {
-		n = 0
-	}
+// take takes one number of a usage object. It reports false for a count that is
+// no whole number: what the call cost is then not known.
+func (u *Usage) take(f fact, v []byte) bool {
+	n, whole := count(v)
 	switch f {
 	case useInput:
 		u.Input.Total = n
+		return whole
 	case useInputText:
 		u.Input.Text = n
 	case useInputAudio:
@@ -85,6 +86,7 @@ func (u *Usage) take(f fact, v []byte) {
 		u.Input.Image = n
 	case useOutput:
 		u.Output.Total = n
+		return whole
 	case useOutputText:
 		u.Output.Text = n
 	case useOutputAudio:
@@ -98,4 +100,24 @@ func (u *Usage) take(f fact, v []byte) {
 	case useReasoning:
 		u.Reasoning = n
 	}
+	return true
+}
+
+// count reads a number of tokens, which a service may write as 3.0 or 3e0. An
+// absurd one counts as none, and so does null.
+func count(v []byte) (n int64, whole bool) {
+	i := parseInt(v)
+	if !i.Set {
+		f := parseFloat(v)
+		if !f.Set || f.Value != math.Trunc(f.Value) {
+			return 0, string(v) == "null"
+		}
+		if math.Abs(f.Value) <= maxTokens {
+			i.Value = int64(f.Value)
+		}
+	}
+	if i.Value < 0 || i.Value > maxTokens {
+		return 0, true
+	}
+	return i.Value, true
 }
