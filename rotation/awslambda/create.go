@@ -11,7 +11,7 @@ import (
 // create is createSecret: it revokes what former rotations have left, mints a
 // key and stores it as the value of the pending version.
 func (t *turn) create(ctx context.Context) error {
-	lifetime, err := t.h.options.lifetime(t.secret.interval)
+	lifetime, err := t.h.options.lifetime(t.secret.interval, longest(t.h.issuer))
 	if err != nil {
 		return t.failed(keyprovider.ErrInvalid, err)
 	}

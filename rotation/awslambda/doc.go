@@ -31,10 +31,20 @@
 // A key that was current is revoked at the start of a later rotation, when it
 // has been out of use for Options.Quiet: it lives on for an interval of the
 // schedule. One that is still in use is left to a later rotation, and at last to
-// its own end. Nothing is revoked but keys that the issuer owns, under exactly
-// the name of a version of this secret, whose version holds exactly this key
-// (or, if there is no value, that were never used), and that are not the current
-// key. What is left alone is logged, with the reason.
+// its own end.
+//
+// Options.Overlap counts from the end of the last rotation, which AWS tells
+// (LastRotatedDate). Where AWSCURRENT is on a version that the last rotation
+// cannot have promoted, being older than AWSPREVIOUS or made since, somebody has
+// moved it, perhaps a moment ago: a rotation that finds this revokes no former
+// key, and the next one does. That nobody has moved the label away and back
+// again within Overlap is assumed, as AWS keeps no record of it; a key that was
+// used meanwhile is kept by Options.Quiet.
+//
+// Nothing is revoked but keys that the issuer owns, under exactly the name of a
+// version of this secret, whose version holds exactly this key (or, if there is
+// no value, that were never used), and that are not the current key. What is
+// left alone is logged, with the reason.
 //
 // # The Rotator or the function
 //

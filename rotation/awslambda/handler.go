@@ -39,6 +39,9 @@ func New(ctx context.Context, issuer rotation.Issuer, opts *Options) (*Handler, 
 	if err := o.check(); err != nil {
 		return nil, invalid(err)
 	}
+	if _, err := o.lifetime(0, longest(issuer)); err != nil {
+		return nil, invalid(err)
+	}
 	h := &Handler{issuer: issuer, options: o.withDefaults(), client: o.Client}
 	if h.client == nil {
 		cfg, err := awsclient.Load(ctx, awsclient.Settings{Region: o.Region, Endpoint: o.Endpoint})

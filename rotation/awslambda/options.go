@@ -2,6 +2,7 @@ package awslambda
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -27,14 +28,18 @@ type Options struct {
 	// Lifetime is how long a key lives after which the service refuses it by
 	// itself [three times the interval of the secret's rotation; 90 days if AWS
 	// does not tell it]. Less than three intervals is refused, so that
-	// rotations that fail are noticed long before they are an outage. Negative
-	// values are refused.
+	// rotations that fail are noticed long before they are an outage; and so is
+	// more than the Issuer's MaxLifetime, if it has that method: with the 365
+	// days of package openaiadmin a secret has to rotate every 121 days or more
+	// often. Negative values are refused.
 	Lifetime time.Duration
 
 	// Overlap is how long a key has to be out of AWSCURRENT before it is
 	// revoked [1h]. It only matters to a rotation that follows the last one
-	// closely: keys are revoked at the start of a later rotation, so that they
-	// live on for an interval of the schedule anyway. Negative: none.
+	// closely, or a change by hand: keys are revoked at the start of a later
+	// rotation, so that they live on for an interval of the schedule anyway. The
+	// package's documentation says from when it counts. Negative: none, which an
+	// emulator needs that tells no LastRotatedDate.
 	Overlap time.Duration
 
 	// Quiet is for how long the service must not have seen a former key before
@@ -119,17 +124,44 @@ func (o Options) withDefaults() Options {
 }
 
 // lifetime is that of the keys of a secret that rotates every so often; 0: that
-// is not known.
-func (o *Options) lifetime(interval time.Duration) (time.Duration, error) {
-	switch {
-	case o.Lifetime == 0 && interval == 0:
-		return defaultLifetime, nil
-	case o.Lifetime == 0:
-		return intervals * interval, nil
-	case o.Lifetime < intervals*interval:
-		return 0, reason("Lifetime is less than three intervals of the secret's rotation: a rotation that fails would soon be an outage")
+// is not known. longest is what the service allows; 0: that is not known.
+func (o *Options) lifetime(interval, longest time.Duration) (time.Duration, error) {
+	life := o.Lifetime
+	if life == 0 {
+		life = intervals * interval
 	}
-	return o.Lifetime, nil
+	if life == 0 {
+		life = defaultLifetime
+		if longest > 0 {
+			life = min(life, longest)
+		}
+	}
+	switch {
+	case life < intervals*interval:
+		return 0, reason("Lifetime is less than three intervals of the secret's rotation: a rotation that fails would soon be an outage")
+	case longest > 0 && life > longest && o.Lifetime > 0:
+		return 0, reason(fmt.Sprintf("Lifetime is more than the %s that a key may live at the service", days(longest)))
+	case longest > 0 && life > longest:
+		return 0, reason(fmt.Sprintf("the secret rotates every %s: a key has to live for three times that, and may live for %s at the service; rotate every %s or more often",
+			days(interval), days(longest), days(longest/intervals)))
+	}
+	return life, nil
+}
+
+// longest is how long a key of an Issuer's may live; 0: it does not tell.
+func longest(issuer rotation.Issuer) time.Duration {
+	if bounded, ok := issuer.(interface{ MaxLifetime() time.Duration }); ok {
+		return max(0, bounded.MaxLifetime())
+	}
+	return 0
+}
+
+// days is a duration in words, cut to whole days where it has one.
+func days(d time.Duration) string {
+	if d < 2*day {
+		return d.String()
+	}
+	return fmt.Sprintf("%d days", d/day)
 }
 
 func reason(text string) error { return keyprovider.Reason(text, nil) }

@@ -27,6 +27,7 @@ type description struct {
 	stages   map[string][]string // by version; those with a label alone
 	rotates  bool
 	interval time.Duration // of the rotation; 0: not known
+	rotated  time.Time     // when the last rotation ended; zero: none has, or that is not known
 }
 
 // at returns the version that bears a label, "" if none does.
@@ -78,7 +79,7 @@ func (t *turn) describe(ctx context.Context) (*description, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &description{arn: aws.ToString(out.ARN), stages: out.VersionIdsToStages, rotates: aws.ToBool(out.RotationEnabled)}
+	d := &description{arn: aws.ToString(out.ARN), stages: out.VersionIdsToStages, rotates: aws.ToBool(out.RotationEnabled), rotated: aws.ToTime(out.LastRotatedDate)}
 	if out.RotationRules != nil {
 		d.interval = time.Duration(aws.ToInt64(out.RotationRules.AutomaticallyAfterDays)) * day
 	}

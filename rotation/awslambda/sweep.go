@@ -47,26 +47,27 @@ func (t *turn) sweep(ctx context.Context, present *value) error {
 }
 
 // since returns when the versions of former keys stopped being current, at the
-// latest: that of AWSPREVIOUS when the current one was made, all before it when
-// that of AWSPREVIOUS was made.
-func (t *turn) since(ctx context.Context, present *value) (func(token string) time.Time, error) {
+// latest; the zero time if that is not known. AWS keeps no record of the moves of
+// a label, but of the end of the last rotation. That is the time if the current
+// version can be the one which that rotation has promoted: it was made before
+// that end, and after the version that was current before it. One that got the
+// label by hand is older than that, or was made since. A label that was moved
+// away by hand and then back again cannot be told from one that stayed.
+func (t *turn) since(ctx context.Context, present *value) (time.Time, error) {
 	before, err := t.read(ctx, t.secret.at(previous))
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case present == nil, before != nil && before.created.After(present.created):
+		return time.Time{}, nil
+	case t.secret.rotated.Before(present.created.Truncate(time.Second)): // it may be told in whole seconds
+		return time.Time{}, nil
 	}
-	return func(token string) time.Time {
-		switch {
-		case present == nil:
-			return time.Time{}
-		case before == nil || token == before.id:
-			return present.created
-		}
-		return before.created
-	}, nil
+	return t.secret.rotated, nil
 }
 
 // judge says why a key of this secret must stay, "" if it may go.
-func (t *turn) judge(ctx context.Context, key rotation.IssuedKey, token string, serving *keyprovider.Key, since func(string) time.Time) (why string, err error) {
+func (t *turn) judge(ctx context.Context, key rotation.IssuedKey, token string, serving *keyprovider.Key, since time.Time) (why string, err error) {
 	used := !key.LastUsedAt.IsZero()
 	now := time.Now()
 	switch {
@@ -76,7 +77,9 @@ func (t *turn) judge(ctx context.Context, key rotation.IssuedKey, token string, 
 		return "it was used, and its value is not in the secret", nil
 	case token == t.token:
 		return "", nil // minted by an earlier attempt of this rotation, which did not store it
-	case now.Sub(since(token)) < t.h.options.Overlap || now.Sub(key.CreatedAt) < t.h.options.Overlap:
+	case t.h.options.Overlap > 0 && since.IsZero():
+		return "it may have been current until a moment ago: AWSCURRENT is not where a rotation has put it", nil
+	case now.Sub(since) < t.h.options.Overlap || now.Sub(key.CreatedAt) < t.h.options.Overlap:
 		return "it has not been out of use for long", nil
 	case used && t.h.options.Quiet > 0 && now.Sub(key.LastUsedAt) < t.h.options.Quiet:
 		return "it is in use", nil

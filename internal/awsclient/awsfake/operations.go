@@ -82,6 +82,9 @@ func describe(sec *secret) map[string]any {
 	if sec.days > 0 {
 		out["RotationRules"] = map[string]any{"AutomaticallyAfterDays": sec.days}
 	}
+	if !sec.rotated.IsZero() {
+		out["LastRotatedDate"] = float64(sec.rotated.UnixMilli()) / 1000
+	}
 	if sec.owner != "" {
 		out["OwningService"] = sec.owner
 	}
@@ -160,11 +163,19 @@ func update(sec *secret, in *input) (any, *Refusal) {
 	case in.RemoveFromVersionId != "" && at != in.RemoveFromVersionId:
 		return nil, refuse("InvalidParameterException", "The parameter RemoveFromVersionId isn't valid: it must be set to the version that currently has the staging label "+label+".")
 	}
+	if label == Current && sec.rotates && in.MoveToVersionId == sec.labels[Pending] {
+		sec.rotated = time.Now()
+	}
 	sec.move(label, in.MoveToVersionId)
 	return map[string]any{"ARN": sec.arn, "Name": sec.name}, nil
 }
 
-// Rotates tells how often a secret rotates by itself.
+// Rotates tells how often a secret rotates by itself; 0: not at all, and when it
+// last has is forgotten.
 func (s *Server) Rotates(name string, every time.Duration) {
-	s.edit(name, func(sec *secret) { sec.rotates, sec.days = every > 0, int(every/(24*time.Hour)) })
+	s.edit(name, func(sec *secret) {
+		if sec.rotates, sec.days = every > 0, int(every/(24*time.Hour)); !sec.rotates {
+			sec.rotated = time.Time{}
+		}
+	})
 }

@@ -26,6 +26,7 @@ type secret struct {
 	owner     string
 	primary   string
 	deleted   time.Time
+	rotated   time.Time // when the last rotation ended
 }
 
 // version holds its value behind a closure, where no printer finds the key. A
