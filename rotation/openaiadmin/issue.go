@@ -23,6 +23,9 @@ const (
 	maxLifetime = 365 * 24 * time.Hour
 )
 
+// MaxLifetime returns the longest life of a key that Issue takes: 365 days.
+func (i *Issuer) MaxLifetime() time.Duration { return maxLifetime }
+
 // Issue makes a new key of the service account that carries this name and the
 // scopes of the Options, and ends after lifetime, which is cut to whole seconds
 // and must be between a second and 365 days.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keybearer/keybearer/internal/openaitest"
 	"github.com/keybearer/keybearer/keyprovider"
+	"github.com/keybearer/keybearer/rotation"
 )
 
 func TestIssue(t *testing.T) {
@@ -64,6 +65,29 @@ func TestIssueRefusesArguments(t *testing.T) {
 	if got := len(w.alive()); got != 1 {
 		t.Errorf("got %d keys, want the one that was there", got)
 	}
+}
+
+// What MaxLifetime tells is what Issue takes, to the second.
+func TestMaxLifetime(t *testing.T) {
+	w := newWorld(t, openaitest.AdminBehaviour{}, nil)
+	var issuer rotation.Issuer = w.issuer
+	bounded, ok := issuer.(interface{ MaxLifetime() time.Duration })
+	if !ok {
+		t.Fatal("the Issuer does not tell the longest life of its keys")
+	}
+	longest := bounded.MaxLifetime()
+	if longest != 365*24*time.Hour {
+		t.Errorf("MaxLifetime = %v, want 365 days", longest)
+	}
+	k, err := issuer.Issue(t.Context(), keyName, longest)
+	if err != nil {
+		t.Fatalf("the longest life: %v", err)
+	}
+	if info := k.Info(); info.StatedExpiry.Sub(info.CreatedAt) != longest {
+		t.Errorf("got a life of %v, want %v", info.StatedExpiry.Sub(info.CreatedAt), longest)
+	}
+	_, err = issuer.Issue(t.Context(), keyName, longest+time.Second)
+	mustBe(t, err, keyprovider.ErrInvalid, "365 days")
 }
 
 // The trap: an empty list of scopes is a key that may do everything.
