@@ -103,7 +103,7 @@ func (o *owner) swap(c *held, now instant) {
 	if c == o.candidate {
 		o.candidate = nil
 	}
-	o.serving = c
+	o.serving, o.former = c, nil
 	c.servedAt, c.refused, c.invalid, c.probationEnds = now, false, false, never
 	o.forced = false
 	o.expiredSaid, o.statedSaid = false, false
@@ -112,13 +112,16 @@ func (o *owner) swap(c *held, now instant) {
 
 // endProbation swaps a key that was refused back in when the overlap is over:
 // the previous key may not stand in for longer. It also lets go of a previous
-// key whose time has passed.
+// and of a former key whose time has passed.
 func (o *owner) endProbation(now instant) {
 	if c := o.candidate; c != nil && c.probationEnds.due(now) {
 		o.swap(c, now)
 	}
 	if p := o.previous; p != nil && (p.overlapEnds.due(now) || p.expired(now)) {
 		o.previous = nil
+	}
+	if !o.canLend(now) {
+		o.former = nil
 	}
 	// An expired key gives way to any other that may be used.
 	if h, c := o.serving, o.candidate; h != nil && h.expired(now) && c != nil && !c.expired(now) {

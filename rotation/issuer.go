@@ -74,6 +74,13 @@ type UsageReader interface {
 	Usage(ctx context.Context, id string, since time.Time) (int64, error)
 }
 
+// LifetimeLimiter is optional on an Issuer: it tells how long its keys may live
+// at most, so that NewRotator refuses a Lifetime that no key could have.
+type LifetimeLimiter interface {
+	// MaxLifetime returns that time; zero or less: there is no limit.
+	MaxLifetime() time.Duration
+}
+
 // CredentialExpirer is optional on an Issuer: it tells when the Issuer's own
 // credential ends, so that somebody hears of it in time.
 type CredentialExpirer interface {

@@ -27,10 +27,11 @@ type owner struct {
 
 	// The keys. serving is the one readers get. candidate is what the store
 	// names, while it does not serve: not tried yet, refused by Validate, or on
-	// probation. previous is what served before, while it may stand in.
-	serving, candidate, previous *held
-	shown                        *keyprovider.Key // the last key a snapshot had
-	refused                      memory
+	// probation. previous is what served before, while it may stand in; once the
+	// one that serves is accepted it is former, which is only lent.
+	serving, candidate, previous, former *held
+	shown                                *keyprovider.Key // the last key a snapshot had
+	refused                              memory
 
 	// Fetching.
 	fetching    *fetchFlight
@@ -136,7 +137,7 @@ func (o *owner) sleep(now instant) time.Duration {
 	next := now.after(maxSleep)
 	for _, i := range []instant{
 		o.fetchAt(now), o.fetchDeadline(), o.validateDeadline(), o.trialAt(), o.watchAt(),
-		o.staleAt(), o.deniedUntil(), o.expiryAt(), o.probationEnd(), o.rejectDeadline(),
+		o.staleAt(), o.deniedUntil(), o.expiryAt(), o.probationEnd(), o.lentUntil(), o.rejectDeadline(),
 	} {
 		// What is due and still not done waits for something else than time.
 		if !i.isNever() && !i.due(now) {

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"slices"
+	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
 )
@@ -22,6 +23,9 @@ type answer struct {
 // reject takes the report that the service refused a key.
 func (o *owner) reject(w *rejectWaiter, now instant) {
 	h := o.serving
+	if f := o.former; f != nil && w.refused.Equal(f.key) {
+		o.former = nil
+	}
 	if w.refused.Equal(h.key) {
 		o.markRefused(h, now)
 	} else if o.serves(now) {
@@ -68,6 +72,37 @@ func (o *owner) onTrial() bool {
 func (o *owner) canFallBack(now instant) bool {
 	p := o.previous
 	return p != nil && !o.serving.accepted && !p.overlapEnds.due(now) && p.offerable(now)
+}
+
+// crossing is how long after a key's first acceptance a refusal of it may be the
+// answer to a call that was sent before: what one part of the service takes,
+// another does not know yet.
+const crossing = 5 * time.Second
+
+// lend keeps the previous key, once the serving one is accepted, for the calls
+// that wait already and for those whose refusal crosses the acceptance. It is
+// lent to each of them and does not serve again.
+func (o *owner) lend(now instant) {
+	p := o.previous
+	if p == nil {
+		return
+	}
+	p.overlapEnds = earlier(p.overlapEnds, now.after(max(crossing, o.opts.RefreshWait)), now)
+	o.former, o.previous = p, nil
+}
+
+// canLend reports whether the former key may be lent to a refused call.
+func (o *owner) canLend(now instant) bool {
+	f := o.former
+	return f != nil && !f.refused && !f.expired(now) && !f.overlapEnds.due(now)
+}
+
+// lentUntil is when the former key is let go.
+func (o *owner) lentUntil() instant {
+	if o.former == nil {
+		return never
+	}
+	return o.former.overlapEnds
 }
 
 // answerRejects answers every refused call for which nothing is to be waited
@@ -128,6 +163,8 @@ func (o *owner) instead(refused *keyprovider.Key, now instant) answer {
 		// The last resort: what the store names, though Validate or the
 		// service did not want it before. The serving key is no better.
 		o.swap(c, now)
+	case o.canLend(now) && !o.former.key.Equal(refused):
+		return answer{key: o.former.key}
 	default:
 		return answer{err: keyprovider.ErrNoReplacement}
 	}
@@ -177,7 +214,7 @@ func (o *owner) accept(k *keyprovider.Key, now instant) {
 	if h != o.serving {
 		return
 	}
-	o.previous = nil
+	o.lend(now)
 	o.forcedCount, o.forcedFloor = 0, never
 	// The answer may be to a call that began before the key was revoked. Calls
 	// that were refused and wait still want to know what the store says.

@@ -66,6 +66,12 @@ func NewRotator(issuer Issuer, store Store, opts *RotatorOptions) (*Rotator, err
 	if err != nil {
 		return nil, err
 	}
+	if l, ok := issuer.(LifetimeLimiter); ok {
+		if most := l.MaxLifetime(); most > 0 && o.Lifetime > most {
+			return nil, refused(fmt.Sprintf("Lifetime is %s (three times the longest time between two rotations, unless it is set), and the issuer's keys live for %s at most: rotate more often",
+				o.Lifetime, most))
+		}
+	}
 	return newRotator(issuer, store, name, o, longest), nil
 }
 

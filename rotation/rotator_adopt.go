@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"slices"
 )
 
 // Adopt takes the store's present value for the current key, whatever it is, and
@@ -14,6 +15,7 @@ func (r *Rotator) Adopt(ctx context.Context) error {
 		err := r.adopt(ctx)
 		if n == tries || !conflicted(err) {
 			if err == nil {
+				r.seen.goOn()
 				r.nudge()
 			}
 			return err
@@ -71,7 +73,7 @@ func (r *Rotator) adopted(old *state, p pointer, keys []IssuedKey) *state {
 		records = append(records, &o.KeyRecord)
 	}
 	for _, rec := range records {
-		if p.key != nil && st.matches(p.key, rec) && issued(keys, rec) {
+		if p.key != nil && st.matches(p.key, rec) && (issued(keys, rec) || vanished(keys, rec)) {
 			st.Current = rec
 			if rec == old.Current {
 				st.RotatedAt = old.RotatedAt
@@ -89,11 +91,20 @@ func (r *Rotator) adopted(old *state, p pointer, keys []IssuedKey) *state {
 		report(rec.ID, rec.Name)
 	}
 	for _, k := range keys {
-		if domain, _, _, ok := parseName(k.Name); ok && domain == st.Domain && isKeyID(k.ID) {
+		if domain, _, _, ok := parseName(k.Name); ok && domain == st.Domain && isKeyID(k.ID) && !k.expired(now) {
 			report(k.ID, k.Name)
 		}
 	}
+	for _, err := st.encode(); err != nil && len(st.Reported) > 0; _, err = st.encode() {
+		st.Reported = st.Reported[1:] // somebody made them longer than they can be
+	}
 	return st
+}
+
+// vanished reports whether a key of ours is one that the issuer does not show: it
+// was revoked, and the next step replaces it.
+func vanished(keys []IssuedKey, rec *KeyRecord) bool {
+	return !rec.Foreign && !slices.ContainsFunc(keys, func(k IssuedKey) bool { return k.ID == rec.ID })
 }
 
 // issued reports whether the issuer shows the key of a record as ours.

@@ -41,6 +41,7 @@ func (t *turn) drained(ctx context.Context, p pointer) (ending, error) {
 	if s := t.st; s.Killed && s.Former.ID != "" && s.Former.ID == s.Condemned {
 		return ending{}, nil // it was revoked already
 	}
+	t.checkEnds(ctx) // a drain may last for weeks
 	overlap := t.opts.Overlap
 	if t.st.Emergency {
 		overlap = t.opts.EmergencyOverlap
@@ -92,6 +93,9 @@ func (t *turn) veto(ctx context.Context, p pointer) (ending, error) {
 	if why, err := t.serving(ctx, p); err != nil {
 		return ending{}, err
 	} else if why != "" {
+		if k, err := t.inspect(ctx, former.ID); err != nil || k == nil || k.expired(t.now()) {
+			return ending{}, err // nothing is left to be kept for readers: the way is free for another rotation
+		}
 		if _, err := t.listed(ctx); err != nil { // a state that is older than the world stops here
 			return ending{}, err
 		}

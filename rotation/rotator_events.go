@@ -104,7 +104,7 @@ func (r *Rotator) tellOnce(st *state, cause string, e RotatorEvent) {
 
 // tellDaily reports an event at most once a day.
 func (r *Rotator) tellDaily(st *state, e RotatorEvent) {
-	r.tellOnce(st, fmt.Sprintf("%s %s %s", e.Kind, e.KeyID, r.now().Format(time.DateOnly)), e)
+	r.tellOnce(st, fmt.Sprintf("%s %s %s %s", e.Kind, e.KeyID, e.Fingerprint, r.now().Format(time.DateOnly)), e)
 }
 
 // tellError reports a failed step, but not the same failure at every try.

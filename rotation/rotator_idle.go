@@ -33,10 +33,12 @@ func (t *turn) nextDue() (time.Time, string) {
 		return notBefore(now, s.NotBefore), "the store has no key yet"
 	case s.deadCurrent() || s.Emergency:
 		return notBefore(now, s.NotBefore), "an emergency"
+	case t.seen.lost(s.Current):
+		return notBefore(now, s.NotBefore), "the issuer does not know the current key"
 	case s.Failures > 0:
 		return notBefore(now, s.NotBefore), "the last rotation failed"
 	}
-	at, why := due(t.opts.Schedule, s.RotatedAt, s.Current.ExpiresAt), "the schedule"
+	at, why := due(t.opts.Schedule, s), "the schedule"
 	if end := s.Current.ExpiresAt; !end.IsZero() {
 		// A key that ends is replaced in time, whatever the schedule says.
 		if latest := end.Add(-t.interval); at.IsZero() || latest.Before(at) {
@@ -63,9 +65,12 @@ func (t *turn) survey(ctx context.Context) (out ending, done bool, err error) {
 	if _, _, err := t.pointsAt(ctx, t.st.Current); err != nil {
 		return out, true, err
 	}
-	t.checkCredential(ctx)
+	t.checkEnds(ctx)
 	keys, err := t.listed(ctx)
 	if err != nil {
+		return out, true, err
+	}
+	if err := t.checkCurrent(ctx, keys); err != nil {
 		return out, true, err
 	}
 	strays, reports := t.strays(keys)
@@ -79,6 +84,28 @@ func (t *turn) survey(ctx context.Context) (out ending, done bool, err error) {
 	}
 	t.clearStage(ctx)
 	return out, false, nil
+}
+
+// checkCurrent looks whether the current key, if it is ours, still lives at the
+// issuer. One that does not is replaced at once, by an ordinary rotation: that
+// the issuer does not show a key may have another reason than its end.
+func (t *turn) checkCurrent(ctx context.Context, keys []IssuedKey) error {
+	cur, lives := t.st.Current, func(k IssuedKey) bool { return k.ID == t.st.Current.ID && !k.expired(t.now()) }
+	if cur == nil || cur.Foreign || t.st.deadCurrent() || slices.ContainsFunc(keys, lives) {
+		t.seen.lose(nil)
+		return nil
+	}
+	k, err := t.inspect(ctx, cur.ID) // the list may lag
+	switch {
+	case err != nil:
+		return err
+	case k != nil && lives(*k):
+		t.seen.lose(nil)
+	default:
+		t.seen.lose(cur)
+		t.tellDaily(t.st, keyEvent(RotationReported, cur, "the issuer does not know the current key any more: it is replaced"))
+	}
+	return nil
 }
 
 // reportedAndGone returns the ids of the reported keys that no longer exist.
@@ -124,11 +151,15 @@ func (t *turn) start(ctx context.Context, why string) (ending, error) {
 	if err != nil {
 		return ending{}, err
 	}
-	return t.mint(ctx)
+	return t.spanned(ctx, t.mint)
 }
 
-// checkCredential notes when the Issuer's own credential ends.
-func (t *turn) checkCredential(ctx context.Context) {
+// checkEnds tells in time what is about to end: the current key and the
+// Issuer's own credential.
+func (t *turn) checkEnds(ctx context.Context) {
+	if cur := t.st.Current; cur != nil && !cur.ExpiresAt.IsZero() && cur.ExpiresAt.Sub(t.now()) < t.interval {
+		t.tellDaily(t.st, keyEvent(RotationExpiring, cur, fmt.Sprintf("the current key ends at %s", cur.ExpiresAt.UTC().Format(time.RFC3339))))
+	}
 	c, ok := t.issuer.(CredentialExpirer)
 	if !ok {
 		return
@@ -140,9 +171,6 @@ func (t *turn) checkCredential(ctx context.Context) {
 	t.seen.credential(at)
 	if left := at.Sub(t.now()); !at.IsZero() && left < credentialWarning {
 		t.tellDaily(t.st, RotatorEvent{Kind: RotationExpiring, Why: fmt.Sprintf("the issuer's own credential ends at %s", at.UTC().Format(time.RFC3339))})
-	}
-	if cur := t.st.Current; cur != nil && !cur.ExpiresAt.IsZero() && cur.ExpiresAt.Sub(t.now()) < t.interval {
-		t.tellDaily(t.st, keyEvent(RotationExpiring, cur, fmt.Sprintf("the current key ends at %s", cur.ExpiresAt.UTC().Format(time.RFC3339))))
 	}
 }
 

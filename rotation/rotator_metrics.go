@@ -21,6 +21,10 @@ func newRotatorMetrics(s *seen, provider metric.MeterProvider, store string) *ro
 	m := &rotatorMetrics{store: attrStore.String(store)}
 	m.outcomes, _ = meter.Int64Counter("keybearer.rotation.outcomes",
 		metric.WithUnit("{rotation}"), metric.WithDescription("Rotations that ended, by outcome."))
+	for _, outcome := range []string{"rotated", "failed", "rolled back", "stopped"} {
+		// The series begin at zero, or the first failure would be no increase.
+		m.add(context.Background(), outcome, 0)
+	}
 	m.duration, _ = meter.Float64Histogram("keybearer.rotation.phase.duration",
 		metric.WithUnit("s"), metric.WithDescription("Time that a rotation spent in a phase."),
 		metric.WithExplicitBucketBoundaries(0.1, 1, 10, 60, 300, 900, 3600, 4*3600, 24*3600, 7*24*3600, 30*24*3600))
@@ -69,8 +73,10 @@ func (m *rotatorMetrics) unregister() {
 	}
 }
 
-func (m *rotatorMetrics) outcome(ctx context.Context, outcome string) {
-	m.outcomes.Add(ctx, 1, metric.WithAttributes(m.store, attrResult.String(outcome)))
+func (m *rotatorMetrics) outcome(ctx context.Context, outcome string) { m.add(ctx, outcome, 1) }
+
+func (m *rotatorMetrics) add(ctx context.Context, outcome string, n int64) {
+	m.outcomes.Add(ctx, n, metric.WithAttributes(m.store, attrResult.String(outcome)))
 }
 
 // measurePhase notes how long a phase lasted.

@@ -170,8 +170,8 @@ func (opts *RotatorOptions) resolveSchedule() (time.Duration, error) {
 	}
 	fallback := defaultKeyLifetime
 	if b, ok := opts.Schedule.(byExpiry); ok {
-		if b.before <= 0 {
-			return 0, refused("ByExpiry needs a time before the end that is more than zero")
+		if b.before <= 0 || b.before > maxLifetime {
+			return 0, refused("ByExpiry needs a time before the end that is more than zero and at most ten years")
 		}
 		fallback = b.before * intervals / (intervals - 1)
 	}
@@ -186,6 +186,8 @@ func (opts *RotatorOptions) resolveSchedule() (time.Duration, error) {
 		}
 	}
 	switch {
+	case longest > maxLifetime/intervals:
+		return 0, refused(fmt.Sprintf("%s lie between two rotations, more than %s: rotate more often", longest, maxLifetime/intervals))
 	case opts.Lifetime > maxLifetime:
 		return 0, refused("Lifetime is more than ten years: a key should not outlive the one who made it")
 	case longest < 0:

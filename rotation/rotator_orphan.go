@@ -33,6 +33,11 @@ func (t *turn) listed(ctx context.Context) ([]IssuedKey, error) {
 	return keys, nil
 }
 
+// ending reports whether a key ends by itself, now or in a moment. Where keys
+// cannot be deleted they are revoked like that, and the issuer goes on listing
+// them.
+func (t *turn) ending(k IssuedKey) bool { return k.expired(t.now().Add(tolerance)) }
+
 // strays returns the keys of our domain that no record knows: those that nobody
 // ever used, which become orphans, and the others, which are reported.
 func (t *turn) strays(keys []IssuedKey) (orphans []orphan, reports []ReportedKey) {
@@ -40,7 +45,7 @@ func (t *turn) strays(keys []IssuedKey) (orphans []orphan, reports []ReportedKey
 	lines := maxReported - len(t.st.Reported)
 	for _, k := range keys {
 		domain, rotation, attempt, ok := parseName(k.Name)
-		if !ok || domain != t.st.Domain || t.st.knows(k.ID) || !isKeyID(k.ID) {
+		if !ok || domain != t.st.Domain || t.st.knows(k.ID) || !isKeyID(k.ID) || t.ending(k) {
 			continue
 		}
 		why := ""

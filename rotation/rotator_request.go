@@ -77,7 +77,7 @@ func (s *state) askRollback() error {
 	case PhaseRollback, PhaseRestoring, PhaseReverting:
 		return nil // under way
 	default:
-		return fmt.Errorf("no rotation is under way that could be: %w", ErrTooLate)
+		return fmt.Errorf("there is no rotation to roll back: %w", ErrTooLate)
 	}
 	if s.Request == askRevokeNow {
 		return fmt.Errorf("a key is being revoked: %w", ErrTooLate)

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
@@ -13,6 +14,9 @@ import (
 func (t *turn) retire(ctx context.Context) (ending, error) {
 	former := t.st.Former
 	out, err := t.withdraw(ctx)
+	if t.urgent(err) {
+		return t.complete(ctx, (*state).postpone, keyEvent(RotationOrphan, former, postponed))
+	}
 	if err != nil || out.why != "" {
 		return out, err
 	}
@@ -26,6 +30,26 @@ func (t *turn) retire(ctx context.Context) (ending, error) {
 		why = "another key serves, and this is an emergency"
 	}
 	return t.complete(ctx, func(*state) {}, keyEvent(RotationRevoked, former, why))
+}
+
+// postponed is why a former key becomes an orphan.
+const postponed = "it could not be revoked yet, and readers wait for a key that works"
+
+// urgent reports whether a key that could not be revoked is to be left for
+// later: RevokeNow has taken the current one away, and another comes first.
+func (t *turn) urgent(err error) bool {
+	return err != nil && t.st.deadCurrent() && !conflicted(err) && !errors.Is(err, ErrStopped)
+}
+
+// postpone makes an orphan of the former key, which the next steps go on trying
+// to revoke.
+func (s *state) postpone() {
+	if len(s.Orphans) == maxOrphans {
+		s.report(ReportedKey{ID: s.Former.ID, Name: s.Former.Name, Why: postponed, At: s.Since})
+	} else {
+		s.Orphans = append(s.Orphans, orphan{KeyRecord: *s.Former})
+	}
+	s.Former = nil
 }
 
 // withdraw revokes the former record's key, if it may. The ending's why says
@@ -53,7 +77,7 @@ func (t *turn) withdraw(ctx context.Context) (ending, error) {
 	case p.key == nil || p.key.Fingerprint() == former.Fingerprint || p.key.Info().ID == former.ID:
 		return ending{}, t.stop(ctx, "the key that is to be revoked is the one that the store names")
 	}
-	if !t.st.deadCurrent() {
+	if !t.st.deadCurrent() && !k.expired(t.now()) {
 		why, err := t.serving(ctx, p)
 		if err != nil {
 			return ending{}, err

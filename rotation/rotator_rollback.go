@@ -122,22 +122,23 @@ func (t *turn) revert(ctx context.Context) (ending, error) {
 	}
 	former := t.st.Former
 	out, err = t.withdraw(ctx)
-	if err != nil || out.why != "" {
+	switch {
+	case t.urgent(err):
+		return t.undo(ctx, (*state).postpone, keyEvent(RotationOrphan, former, postponed))
+	case err != nil || out.why != "":
 		return out, err
+	case out.did != "":
+		return t.undo(ctx, func(s *state) {
+			s.report(ReportedKey{ID: former.ID, Name: former.Name, Why: out.did, At: t.now()})
+		}, keyEvent(RotationReported, former, out.did))
 	}
-	e := keyEvent(RotationRevoked, former, "it was rolled back, and is idle")
-	if out.did != "" {
-		e = keyEvent(RotationReported, former, out.did)
-	}
-	return t.undo(ctx, out.did, e)
+	return t.undo(ctx, func(*state) {}, keyEvent(RotationRevoked, former, "it was rolled back, and is idle"))
 }
 
 // undo ends a rotation that was rolled back.
-func (t *turn) undo(ctx context.Context, report string, e RotatorEvent) (ending, error) {
+func (t *turn) undo(ctx context.Context, change func(*state), e RotatorEvent) (ending, error) {
 	err := t.commit(ctx, func(s *state) {
-		if report != "" {
-			s.report(ReportedKey{ID: s.Former.ID, Name: s.Former.Name, Why: report, At: t.now()})
-		}
+		change(s)
 		s.finish("rolled back", s.Failure, t.now())
 		s.Former, s.Failure, s.Phase, s.Emergency = nil, "", PhaseFailed, false
 		s.NotBefore = t.now().Add(t.backoff(s.Failures+1, s.deadCurrent()))

@@ -2,6 +2,7 @@ package rotation
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -49,6 +50,11 @@ func retryIn(n int) time.Duration {
 // glance is how often Run looks at the state document for what others changed.
 const glance = time.Minute
 
+// maxBusy is how many steps may follow each other without a pause: many more
+// than a rotation has. An issuer that gives always something to do, because what
+// was done does not last, is not to be called without end.
+const maxBusy = 200
+
 // Run takes steps until ctx ends, which is no error: it returns nil then. In
 // between it sleeps until the next step is worth taking, looks at the state
 // document once a minute for what others asked for, and after errors backs off
@@ -56,7 +62,7 @@ const glance = time.Minute
 func (r *Rotator) Run(ctx context.Context) error {
 	defer r.events.flush(context.WithoutCancel(ctx))
 	defer r.spans.leave()
-	for {
+	for busy := 1; ; busy++ {
 		p, err := r.Step(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -64,7 +70,13 @@ func (r *Rotator) Run(ctx context.Context) error {
 		if p.Did == "" && !p.Until.After(r.now()) { // nothing done, and nothing to wait for
 			p.Until = r.now().Add(time.Second)
 		}
-		if !r.sleep(ctx, p.Until, err != nil) {
+		if p.Until.After(r.now()) {
+			busy = 0
+		} else if busy >= maxBusy {
+			p.Until = r.now().Add(glance)
+		}
+		// One that stopped waits for Adopt, which is a change of the state.
+		if !r.sleep(ctx, p.Until, err != nil && !errors.Is(err, ErrStopped)) {
 			return nil
 		}
 	}

@@ -116,6 +116,31 @@ func TestRunHearsRequests(t *testing.T) {
 	})
 }
 
+// A Run whose rotator has stopped sees within a minute that somebody adopted,
+// and what was ordered then.
+func TestRunSeesAdopt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		r := w.rotator(&monthlyOptions)
+		w.settle(r, rotation.PhaseIdle)
+		strange := w.service.NewKey("svc_2", "by hand", 0)
+		w.set(strange)
+		defer w.run(r)()
+		time.Sleep(3 * time.Hour)
+		other := w.rotator(&monthlyOptions)
+		if err := other.Adopt(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.ReplaceThenRevoke(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute + time.Second)
+		if w.current().Equal(strange) {
+			t.Error("an emergency was not seen for more than a minute")
+		}
+	})
+}
+
 // A store that hangs holds up nothing for longer than its timeouts, and Run
 // ends when it is told to.
 func TestHang(t *testing.T) {

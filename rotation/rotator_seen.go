@@ -29,6 +29,7 @@ type seen struct {
 	skewSeen time.Time // when that was seen
 	causes   map[string]bool
 	orphans  time.Time // no sooner than that
+	gone     string    // the id of a current key that the issuer does not know
 }
 
 func newSeen(store string, opts RotatorOptions, longest time.Duration) *seen {
@@ -64,6 +65,15 @@ func (s *seen) step(p Progress, err error, _ time.Time) {
 	s.progress, s.err = p, err
 	if s.failed++; err == nil {
 		s.failed, s.said = 0, ""
+	}
+}
+
+// goOn forgets why the Rotator had stopped, which Adopt has settled.
+func (s *seen) goOn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errors.Is(s.err, ErrStopped) {
+		s.err = nil
 	}
 }
 
@@ -118,6 +128,22 @@ func (s *seen) credential(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expires = at
+}
+
+// lose notes a current key that the issuer does not know, nil for none.
+func (s *seen) lose(cur *KeyRecord) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone = ""; cur != nil {
+		s.gone = cur.ID
+	}
+}
+
+// lost reports whether the issuer does not know the current key.
+func (s *seen) lost(cur *KeyRecord) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gone != "" && cur != nil && cur.ID == s.gone
 }
 
 func (s *seen) skewed(by time.Duration) {
@@ -180,6 +206,8 @@ func (s *seen) keyHealth(now time.Time) []error {
 	st := s.st
 	if st.deadCurrent() {
 		add("readers have no key that works")
+	} else if s.gone != "" && s.gone == st.Current.ID {
+		add("the issuer does not know the current key, so that readers have none that works")
 	} else if end := st.Current.ExpiresAt; !end.IsZero() && end.Sub(now) < s.interval {
 		add("the current key ends at %s, in less than the %s between two rotations", end.Format(time.RFC3339), s.interval)
 	}

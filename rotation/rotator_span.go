@@ -122,11 +122,15 @@ func (t *turn) traced(ctx context.Context) (ending, error) {
 	case PhaseIdle, PhaseFailed, PhaseStopped:
 		return t.take(ctx)
 	}
-	before := t.st
-	ctx, span := t.spans.tracer.Start(under(ctx, before.Trace), "keybearer.rotation.step", trace.WithSpanKind(trace.SpanKindInternal),
-		trace.WithAttributes(t.spans.store, attrRotation.String(before.id()), attrPhase.String(string(before.Phase))))
+	return t.spanned(ctx, t.take)
+}
+
+// spanned does something within a span of a step of the rotation under way.
+func (t *turn) spanned(ctx context.Context, do func(context.Context) (ending, error)) (ending, error) {
+	ctx, span := t.spans.tracer.Start(under(ctx, t.st.Trace), "keybearer.rotation.step", trace.WithSpanKind(trace.SpanKindInternal),
+		trace.WithAttributes(t.spans.store, attrRotation.String(t.st.id()), attrPhase.String(string(t.st.Phase))))
 	defer span.End()
-	out, err := t.take(ctx)
+	out, err := do(ctx)
 	if out.did != "" {
 		span.AddEvent(out.did)
 	}

@@ -151,7 +151,7 @@ func (t *turn) fail(ctx context.Context, why string, change func(*state)) (endin
 		}
 		s.Phase, s.Failure = PhaseFailed, ""
 		s.Failures++
-		s.NotBefore = t.now().Add(t.backoff(s.Failures, s.deadCurrent()))
+		s.NotBefore = t.now().Add(t.backoff(s.Failures, s.deadCurrent() || t.seen.lost(s.Current)))
 		if s.Request == askRollback {
 			s.Request = ""
 		}

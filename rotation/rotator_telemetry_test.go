@@ -56,7 +56,7 @@ func TestRotationSpans(t *testing.T) {
 				t.Error("a step is no child of its rotation")
 			}
 		}
-		for _, phase := range []string{"staged", "tested", "promoting", "draining", "revoking"} {
+		for _, phase := range []string{"intent", "staged", "tested", "promoting", "draining", "revoking"} {
 			if !steps[phase] {
 				t.Errorf("no step in %s: %v", phase, steps)
 			}
@@ -89,7 +89,10 @@ func TestRotationMetrics(t *testing.T) {
 				case metricdata.Gauge[int64]:
 					got[m.Name] = float64(d.DataPoints[0].Value)
 				case metricdata.Sum[int64]:
-					got[m.Name] = float64(d.DataPoints[0].Value)
+					for _, p := range d.DataPoints {
+						outcome, _ := p.Attributes.Value("keybearer.rotation.outcome")
+						got[m.Name+" "+outcome.AsString()] = float64(p.Value)
+					}
 				case metricdata.Histogram[float64]:
 					got[m.Name] = float64(len(d.DataPoints))
 				}
@@ -100,8 +103,13 @@ func TestRotationMetrics(t *testing.T) {
 			"keybearer.rotation.key.remaining":  (79 * day).Seconds(),
 			"keybearer.rotation.phase":          1,
 			"keybearer.rotation.healthy":        1,
-			"keybearer.rotation.outcomes":       2,
 			"keybearer.rotation.phase.duration": 7, // as many phases were passed
+
+			// All begin at zero, or an alert would not see the first failure.
+			"keybearer.rotation.outcomes rotated":     2,
+			"keybearer.rotation.outcomes failed":      0,
+			"keybearer.rotation.outcomes rolled back": 0,
+			"keybearer.rotation.outcomes stopped":     0,
 		} {
 			if v, ok := got[name]; !ok || v < want*0.99 || v > want*1.01 {
 				t.Errorf("%s is %v, want %v", name, v, want)

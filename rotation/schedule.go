@@ -3,6 +3,7 @@ package rotation
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"slices"
 	"time"
 )
 
@@ -76,14 +77,29 @@ func (o once) Next(last time.Time) time.Time {
 }
 
 // due returns when the next rotation is due by the schedule; zero: never.
-func due(s Schedule, last, expires time.Time) time.Time {
-	if b, ok := s.(byExpiry); ok {
-		if expires.IsZero() {
-			return time.Time{}
+func due(s Schedule, st *state) time.Time {
+	switch s := s.(type) {
+	case byExpiry:
+		if expires := st.Current.ExpiresAt; !expires.IsZero() {
+			return expires.Add(-s.before)
 		}
-		return expires.Add(-b.before)
+		return time.Time{}
+	case once:
+		return s.Next(st.lastEnded())
 	}
-	return s.Next(last)
+	return s.Next(st.RotatedAt)
+}
+
+// lastEnded is when the last rotation ended whose key served, for a while at
+// least; zero: none is known. It is not RotatedAt, which a rollback sets back,
+// and which of a key of unknown age is when it was found.
+func (s *state) lastEnded() time.Time {
+	for _, past := range slices.Backward(s.History) {
+		if past.Outcome == "rotated" || past.Outcome == "rolled back" {
+			return past.Ended
+		}
+	}
+	return time.Time{}
 }
 
 const (

@@ -49,6 +49,43 @@ func TestNow(t *testing.T) {
 	})
 }
 
+// Now also rotates a key of which nobody knows how old it is, and it does so once,
+// be it rolled back or not.
+func TestNowIsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		bare := w.service.NewKey("svc_2", "by hand", 0)
+		w.store.Set([]byte(bare.Reveal()))
+		for n := range 2 {
+			r := w.rotator(&rotation.RotatorOptions{Schedule: rotation.Now()})
+			time.Sleep(time.Second)
+			before := w.current()
+			w.until(r, rotation.PhaseDraining)
+			if w.current().Equal(before) {
+				t.Fatalf("run %d: the key was not rotated", n)
+			}
+			if n == 1 {
+				if err := r.Rollback(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.settle(r, rotation.PhaseIdle)
+			id := w.status(r).Rotation
+			for began := time.Now(); time.Since(began) < 20*day; {
+				time.Sleep(max(time.Second, time.Until(w.step(r).Until)))
+			}
+			if got := w.status(r).Rotation; got != id {
+				t.Errorf("run %d: rotation %s after 20 days, want %s", n, got, id)
+			}
+		}
+	})
+}
+
+// limited is an Issuer whose keys live for a year at most.
+type limited struct{ rotation.Issuer }
+
+func (limited) MaxLifetime() time.Duration { return 365 * day }
+
 // monthly is a Schedule that others wrote.
 type monthly struct{}
 
@@ -76,6 +113,8 @@ func TestRotatorOptions(t *testing.T) {
 		{"others' schedule, long life", rotation.RotatorOptions{Schedule: monthly{}, Lifetime: 93 * day}, ""},
 		{"negative life", rotation.RotatorOptions{Lifetime: -1}, "Lifetime is negative"},
 		{"eternal life", rotation.RotatorOptions{Lifetime: 20 * 365 * day}, "ten years"},
+		{"by no expiry that can be", rotation.RotatorOptions{Schedule: rotation.ByExpiry(150 * 365 * day)}, "ByExpiry"},
+		{"once in a lifetime", rotation.RotatorOptions{Schedule: rotation.Every(150 * 365 * day), Lifetime: 90 * day}, "rotate more often"},
 		{"long overlap", rotation.RotatorOptions{Schedule: rotation.Every(time.Hour), Overlap: time.Hour}, "Overlap"},
 		{"short schedule", rotation.RotatorOptions{Schedule: rotation.Every(10 * time.Second)}, ""},
 		{"long lease", rotation.RotatorOptions{Lease: 2 * time.Hour}, "Lease"},
@@ -88,6 +127,12 @@ func TestRotatorOptions(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		case tt.want != "" && (!errors.Is(err, keyprovider.ErrInvalid) || !strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s: got %v, want ErrInvalid with %q", tt.name, err, tt.want)
+		}
+	}
+	for interval, want := range map[time.Duration]error{121 * day: nil, 122 * day: keyprovider.ErrInvalid} {
+		_, err := rotation.NewRotator(limited{rotationtest.NewService().Issuer("svc")}, store, &rotation.RotatorOptions{Schedule: rotation.Every(interval)})
+		if !errors.Is(err, want) {
+			t.Errorf("every %s, with keys that live for a year: %v, want %v", interval, err, want)
 		}
 	}
 	if _, err := rotation.NewRotator(nil, store, nil); !errors.Is(err, keyprovider.ErrInvalid) {

@@ -56,7 +56,10 @@ func decode(doc []byte) (*state, error) {
 	if _, err := d.Token(); err != io.EOF {
 		return nil, errors.New("something follows it")
 	}
-	return s, s.check()
+	// It is written again at the next change, and by another encoder it may have
+	// been shorter.
+	_, err := s.encode()
+	return s, err
 }
 
 // check says what is wrong with a state, whoever wrote it.

@@ -84,6 +84,26 @@ func TestStateIsBounded(t *testing.T) {
 	t.Logf("%d bytes", len(doc))
 }
 
+// A document that somebody wrote more tersely than this package would, and that
+// would not fit any more when it is written again, is refused.
+func TestStateThatGrows(t *testing.T) {
+	s := sample(PhaseIdle)
+	s.Reported = nil
+	for range maxReported {
+		s.Reported = append(s.Reported, ReportedKey{Why: strings.Repeat("x", 290), At: s.Since})
+	}
+	doc, err := s.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := decode(doc); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := decode(bytes.ReplaceAll(doc, []byte("x"), []byte("<"))); err == nil {
+		t.Error("it was taken")
+	}
+}
+
 // A document that this package would not have written is refused.
 func TestHostileState(t *testing.T) {
 	set := func(change func(*state)) func() []byte {

@@ -34,7 +34,7 @@
 // that with ".rotation" after the name. It holds no key, and no reader needs
 // access to it. AWS deletes no version that is younger than 24 hours and
 // refuses more than about a hundred, so that there can be about a hundred
-// changes of the state in a day, where a rotation makes about a dozen. Beyond
+// changes of the state in a day, where a rotation makes about eight. Beyond
 // that SetState is keyprovider.ErrDenied until versions have come of age; keys
 // serve on, and the rotation goes on then.
 //
