@@ -3,6 +3,6 @@
 // endpoint and API, in virtual time. It is a module of its own, so that nothing
 // of the SDK comes into the sums of the library.
 //
-// go test -v -run TestBesideTheSDK prints the table that examples/workload/README.md
-// shows.
+// go test -v -run TestBesideTheSDK prints the table of which
+// docs/reliability.md shows the most.
 package workload
