@@ -85,24 +85,24 @@ func (p *Provider) watchToken(ctx context.Context, last keyprovider.Version) (hi
 	if p.news(ctx, last) {
 		return true, nil
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	var looking sync.WaitGroup
-	looking.Go(func() {
-		// The server agrees to a subscription a moment before it begins, and
-		// says nothing of what happens in between.
-		if rest(ctx, settle) == nil && p.news(ctx, last) {
-			stop(errNews)
-		}
-	})
-	defer looking.Wait()
-	defer stop(nil)
 	if !grant.Expires.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, grant.Expires, errTokenEnds)
 		defer cancel()
 	}
-	if err := sub.wait(ctx, mount, p.path); err != nil {
-		switch context.Cause(ctx) {
+	looked, stop := context.WithCancelCause(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		// The server agrees to a subscription a moment before it begins, and
+		// says nothing of what happens in between.
+		if rest(looked, settle) == nil && p.news(looked, last) {
+			stop(errNews)
+		}
+	})
+	defer looking.Wait()
+	defer stop(nil)
+	if err := sub.wait(looked, mount, p.path); err != nil {
+		switch context.Cause(looked) {
 		case errTokenEnds:
 			return false, nil
 		case errNews:

@@ -91,6 +91,25 @@ func TestWatchReturnsAtItsEvent(t *testing.T) {
 	}
 }
 
+// A token that ends bounds the subscription, which goes on under the next one.
+func TestWatchUnderATokenThatEnds(t *testing.T) {
+	server := &vaultfake.Server{TokenTTL: time.Hour}
+	server.Put(map[string]any{"api_key": keyprovidertest.NewSecret()})
+	events := make(chan string)
+	p, err := New(t.Context(), "secret/openai", &Options{Address: withEvents(t, server, events), Auth: login{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	key := fetch(t, p, "")
+	done := make(chan error, 1)
+	go func() { done <- p.Watch(t.Context(), key.Version()) }()
+	events <- event("secret/", "data/openai")
+	if err := <-done; err != nil {
+		t.Errorf("Watch: %v", err)
+	}
+}
+
 // A change before the subscription brings no event.
 func TestWatchLooksFirst(t *testing.T) {
 	server, p, key := watched(t, make(chan string))

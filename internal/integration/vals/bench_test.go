@@ -8,8 +8,10 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/helmfile/vals/pkg/config"
 	"github.com/helmfile/vals/pkg/log"
@@ -81,6 +83,32 @@ func BenchmarkPoll(b *testing.B) {
 	b.Run("vals", func(b *testing.B) { measure(b, newVals(addr, plain)) })
 	b.Run("keybearer, whole, described", func(b *testing.B) { measure(b, newKeybearer(b, addr, described)) })
 	b.Run("vals, described", func(b *testing.B) { measure(b, newVals(addr, described)) })
+}
+
+// BenchmarkInTurn is the time alone, by turns, so that what else the machine does
+// hits both: the median of each in microseconds.
+func BenchmarkInTurn(b *testing.B) {
+	addr := os.Getenv("VAULT_ADDR")
+	for name, path := range map[string]string{"key alone": plain, "described": described} {
+		b.Run(name, func(b *testing.B) {
+			ours, theirs := newKeybearer(b, addr, path), newVals(addr, path)
+			var took [2][]time.Duration
+			for b.Loop() {
+				for i, read := range []reader{ours, theirs} {
+					start := time.Now()
+					if _, err := read(); err != nil {
+						b.Fatal(err)
+					}
+					took[i] = append(took[i], time.Since(start))
+				}
+			}
+			for i, unit := range []string{"keybearer-µs", "vals-µs"} {
+				slices.Sort(took[i])
+				b.ReportMetric(float64(took[i][len(took[i])/2].Microseconds()), unit)
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
 }
 
 func measure(b *testing.B, read reader) {
