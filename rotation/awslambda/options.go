@@ -29,7 +29,7 @@ type Options struct {
 	// itself [three times the interval of the secret's rotation; 90 days if AWS
 	// does not tell it]. Less than three intervals is refused, so that
 	// rotations that fail are noticed long before they are an outage; and so is
-	// more than the Issuer's MaxLifetime, if it has that method: with the 365
+	// more than what the Issuer says as a rotation.LifetimeLimiter: with the 365
 	// days of package openaiadmin a secret has to rotate every 121 days or more
 	// often. Negative values are refused.
 	Lifetime time.Duration
@@ -150,8 +150,8 @@ func (o *Options) lifetime(interval, longest time.Duration) (time.Duration, erro
 
 // longest is how long a key of an Issuer's may live; 0: it does not tell.
 func longest(issuer rotation.Issuer) time.Duration {
-	if bounded, ok := issuer.(interface{ MaxLifetime() time.Duration }); ok {
-		return max(0, bounded.MaxLifetime())
+	if l, ok := issuer.(rotation.LifetimeLimiter); ok {
+		return max(0, l.MaxLifetime())
 	}
 	return 0
 }

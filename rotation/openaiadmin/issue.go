@@ -23,7 +23,8 @@ const (
 	maxLifetime = 365 * 24 * time.Hour
 )
 
-// MaxLifetime returns the longest life of a key that Issue takes: 365 days.
+// MaxLifetime returns the longest life of a key that Issue takes: 365 days. See
+// [rotation.LifetimeLimiter].
 func (i *Issuer) MaxLifetime() time.Duration { return maxLifetime }
 
 // Issue makes a new key of the service account that carries this name and the

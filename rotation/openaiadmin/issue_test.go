@@ -1,6 +1,8 @@
 package openaiadmin
 
 import (
+	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/keybearer/keybearer/internal/openaitest"
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/rotation"
+	"github.com/keybearer/keybearer/rotation/rotationtest"
 )
 
 func TestIssue(t *testing.T) {
@@ -70,24 +73,32 @@ func TestIssueRefusesArguments(t *testing.T) {
 // What MaxLifetime tells is what Issue takes, to the second.
 func TestMaxLifetime(t *testing.T) {
 	w := newWorld(t, openaitest.AdminBehaviour{}, nil)
-	var issuer rotation.Issuer = w.issuer
-	bounded, ok := issuer.(interface{ MaxLifetime() time.Duration })
-	if !ok {
-		t.Fatal("the Issuer does not tell the longest life of its keys")
-	}
-	longest := bounded.MaxLifetime()
+	longest := w.issuer.MaxLifetime()
 	if longest != 365*24*time.Hour {
 		t.Errorf("MaxLifetime = %v, want 365 days", longest)
 	}
-	k, err := issuer.Issue(t.Context(), keyName, longest)
+	k, err := w.issuer.Issue(t.Context(), keyName, longest)
 	if err != nil {
 		t.Fatalf("the longest life: %v", err)
 	}
 	if info := k.Info(); info.StatedExpiry.Sub(info.CreatedAt) != longest {
 		t.Errorf("got a life of %v, want %v", info.StatedExpiry.Sub(info.CreatedAt), longest)
 	}
-	_, err = issuer.Issue(t.Context(), keyName, longest+time.Second)
+	_, err = w.issuer.Issue(t.Context(), keyName, longest+time.Second)
 	mustBe(t, err, keyprovider.ErrInvalid, "365 days")
+}
+
+// A schedule of which no key could live for three intervals is refused before
+// anything is minted.
+func TestRotatorRefusesLongSchedule(t *testing.T) {
+	w := newWorld(t, openaitest.AdminBehaviour{}, nil)
+	for days, ok := range map[time.Duration]bool{121: true, 122: false} {
+		_, err := rotation.NewRotator(w.issuer, rotationtest.NewMemory("x"), &rotation.RotatorOptions{
+			Schedule: rotation.Every(days * 24 * time.Hour), Logger: slog.New(slog.DiscardHandler)})
+		if (err == nil) != ok || err != nil && !errors.Is(err, keyprovider.ErrInvalid) {
+			t.Errorf("a rotation every %d days: %v, want it accepted: %v", days, err, ok)
+		}
+	}
 }
 
 // The trap: an empty list of scopes is a key that may do everything.

@@ -19,6 +19,7 @@ var (
 	_ rotation.Issuer            = (*Issuer)(nil)
 	_ rotation.UsageReader       = (*Issuer)(nil)
 	_ rotation.CredentialExpirer = (*Issuer)(nil)
+	_ rotation.LifetimeLimiter   = (*Issuer)(nil)
 )
 
 // An Issuer mints, judges and revokes the keys of one service account. Make one
