@@ -110,7 +110,7 @@ const impatience = 150 * time.Millisecond
 // Each broken store is caught by the check that is there for it.
 func TestBrokenStores(t *testing.T) {
 	caught := make(map[string]bool)
-	for _, tt := range slices.Concat(storeDefects, lateDefects) {
+	for _, tt := range slices.Concat(storeDefects, keyDefects, lateDefects) {
 		caught[tt.caught] = true
 		t.Run(tt.name, func(t *testing.T) {
 			i := slices.IndexFunc(storeChecks, func(c storeCheck) bool { return c.name == tt.caught })

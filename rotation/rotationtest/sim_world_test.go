@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing/synctest"
 	"time"
+
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/rotation"
@@ -192,41 +193,6 @@ func (w *world) id(k *keyprovider.Key) string {
 	return ""
 }
 
-// judge looks at what must hold at the end of every schedule.
-func (w *world) judge() {
-	w.judgeOthers()
-	live, pointer := w.live(), w.pointer()
-	switch {
-	case pointer == nil:
-		w.fail("the store has no key at the end")
-	case len(live) != 1:
-		w.fail("%d live keys of ours at the end %v, want one", len(live), live)
-	case live[0] != w.id(pointer):
-		w.fail("the store's key is %q at the end, the live key of ours is %s", w.id(pointer), live[0])
-	}
-}
-
-// judgeOthers: what is not ours is there, and nothing shows a secret.
-func (w *world) judgeOthers() {
-	for _, id := range w.decoys {
-		if w.service.find(id) == nil {
-			w.fail("the key %s, which is not ours, was revoked", id)
-		}
-	}
-	w.vet("the log", w.logged.String())
-}
-
-// vet looks for secrets in a text.
-func (w *world) vet(what, text string) {
-	w.service.mu.Lock()
-	defer w.service.mu.Unlock()
-	for _, k := range w.service.keys {
-		if strings.Contains(text, k.key.Reveal()[8:]) {
-			w.fail("%s shows the secret of %s", what, k.ID)
-		}
-	}
-}
-
 // Write takes what rotators log.
 func (w *world) Write(p []byte) (int, error) {
 	w.mu.Lock()
@@ -263,6 +229,8 @@ func (w *world) options(a *actor) *rotation.RotatorOptions {
 		Domain: w.domain, Schedule: rotation.Every(simInterval), Lifetime: simLifetime, Overlap: simOverlap,
 		Quiet: simQuiet, TestFor: simTestFor, EmergencyOverlap: 2 * simTick, Holder: a.holder,
 		Logger: slog.New(slog.NewTextHandler(w, nil)),
+		// The global one keeps every rotator's callback, and its world with it.
+		MeterProvider: noop.NewMeterProvider(),
 		OnEvent: func(e rotation.RotatorEvent) {
 			w.note("%s: event %s %s %s", a.name, e.Kind, e.KeyID, e.Why)
 			if e.Err != nil {

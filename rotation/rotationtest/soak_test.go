@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,10 +16,7 @@ import (
 
 	"github.com/keybearer/keybearer/internal/openaitest"
 	"github.com/keybearer/keybearer/keyprovider"
-	"github.com/keybearer/keybearer/keyprovider/file"
 	"github.com/keybearer/keybearer/rotation"
-	"github.com/keybearer/keybearer/rotation/filestore"
-	"github.com/keybearer/keybearer/rotation/openaiadmin"
 	"github.com/keybearer/keybearer/transport"
 )
 
@@ -67,107 +61,6 @@ func (s *soak) between(a, b time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return a + time.Duration(s.random.Int64N(int64(b-a)))
-}
-
-// rotator makes a replica.
-func (s *soak) rotator(ctx context.Context, crash context.CancelFunc) *rotation.Rotator {
-	store, err := filestore.New(s.path, &filestore.Options{Host: "soak"})
-	if err != nil {
-		s.t.Error(err)
-		return nil
-	}
-	issuer, err := openaiadmin.New(s.admin, &openaiadmin.Options{
-		Project: "proj_keybearer", ServiceAccount: s.account, Scopes: []string{openaitest.ScopeModelRequest},
-		Base: soakNetwork{s, true}, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		s.t.Error(err)
-		return nil
-	}
-	r, err := rotation.NewRotator(issuer, soakStore{store, s, crash, ctx}, &rotation.RotatorOptions{
-		Schedule: rotation.Every(soakInterval), Lifetime: 90 * 24 * time.Hour, Overlap: soakOverlap, Quiet: 2 * time.Minute,
-		TestFor: 5 * time.Minute, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		s.t.Error(err)
-	}
-	return r
-}
-
-// replica runs rotators one after the other, each until it crashes.
-func (s *soak) replica(ctx context.Context) {
-	for ctx.Err() == nil {
-		life, crash := context.WithCancel(ctx)
-		if err := s.rotator(life, crash).Run(life); err != nil {
-			s.t.Errorf("Run: %v", err)
-		}
-		crash()
-		select {
-		case <-time.After(s.between(time.Second, 2*time.Minute)):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// consumer calls all the time. A plain one has no transport of ours that would
-// replay a call that is refused.
-func (s *soak) consumer(ctx context.Context, plain bool) {
-	provider, err := file.New(s.path, &file.Options{DisableWatch: true, PollInterval: soakPoll})
-	if err != nil {
-		s.t.Error(err)
-		return
-	}
-	keys, err := rotation.NewSource(ctx, provider, &rotation.SourceOptions{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		s.t.Error(err)
-		return
-	}
-	defer keys.Close()
-	bearer, err := transport.New(keys, &transport.Options{Base: soakNetwork{s, false}})
-	if err != nil {
-		s.t.Error(err)
-		return
-	}
-	for ctx.Err() == nil {
-		req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, "https://api.openai.com/v1/embeddings",
-			strings.NewReader(`{"model":"text-embedding-3-small","input":"soak","dimensions":4}`))
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
-		req.Header.Set("Content-Type", "application/json")
-		var rt http.RoundTripper = bearer
-		if plain {
-			k, err := keys.Key(ctx)
-			if err != nil {
-				s.t.Error(err)
-				return
-			}
-			req.Header.Set("Authorization", "Bearer "+k.Reveal())
-			rt = soakNetwork{s, false}
-		}
-		s.call(rt, req)
-		select {
-		case <-time.After(s.between(time.Second, time.Minute)):
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (s *soak) call(rt http.RoundTripper, req *http.Request) {
-	s.calls.Add(1)
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		s.failed.Add(1)
-		s.t.Errorf("a call failed: %v", err)
-		return
-	}
-	defer resp.Body.Close()
-	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
-		if s.failed.Add(1) < 4 {
-			s.t.Errorf("a call failed: %d %.300s", resp.StatusCode, body)
-		}
-	}
 }
 
 // current is the key in the file.
@@ -312,12 +205,4 @@ func names(keys []openaitest.Key) string {
 		list = append(list, fmt.Sprintf("%s %s used %v", k.ID, k.Name, k.LastUsedAt.Format(time.RFC3339)))
 	}
 	return strings.Join(list, ", ")
-}
-
-// soakAdmin is the source of the admin key.
-type soakAdmin struct{ k *keyprovider.Key }
-
-func (s soakAdmin) Key(context.Context) (*keyprovider.Key, error) { return s.k, nil }
-func (s soakAdmin) Reject(context.Context, *keyprovider.Key) (*keyprovider.Key, error) {
-	return nil, keyprovider.ErrNoReplacement
 }
