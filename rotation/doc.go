@@ -26,7 +26,8 @@
 // swapped in recently and never accepted, the previous key serves until the new
 // one is accepted or the overlap ends: a new key may take a while to spread
 // within the service. It is tried again at growing intervals, by Validate where
-// there is one, by live calls otherwise. A key that was accepted once is never
+// there is one, by live calls otherwise. Once it is accepted, the previous key is
+// lent for seconds more to calls whose refusal crosses that acceptance. A key that was accepted once is never
 // given up for a refusal that the store does not confirm.
 //
 // # Time

@@ -107,7 +107,9 @@ func (s *Source) await(ctx context.Context) (*keyprovider.Key, error) {
 // nothing. Otherwise it is what an unconditional fetch brings: one for all
 // callers, held apart by MinRefresh and waited for no longer than RefreshWait,
 // and not at all while the store is known to be down. Otherwise, while the
-// overlap lasts, it is the previous key, if the current one was never accepted.
+// overlap lasts, it is the previous key, if the current one was never accepted,
+// or was accepted for the first time since the call began to wait or within the
+// last five seconds: one part of the service may know a key before another does.
 // Otherwise the error is ErrNoReplacement. If ctx ends first the error wraps
 // ctx.Err(); that harms no other caller.
 //
