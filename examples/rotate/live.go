@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
@@ -16,6 +15,10 @@ import (
 
 // live carries out a command against OpenAI and a real store.
 func live(ctx context.Context, out *screen, s *settings) (err error) {
+	opts, err := s.rotator()
+	if err != nil {
+		return err
+	}
 	store, closer, err := openStore(ctx, s.store, s.host)
 	if err != nil {
 		return err
@@ -26,15 +29,11 @@ func live(ctx context.Context, out *screen, s *settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAll(closer)) }()
-	opts, err := s.rotator()
-	if err != nil {
-		return err
-	}
 	opts.Logger = slog.New(slog.DiscardHandler) // the screen tells the same events
 	opts.OnEvent = out.event
 	rotator, err := rotation.NewRotator(issuer, store, opts)
 	if err != nil {
-		return err
+		return ofFlags(err)
 	}
 	o := &operator{rotator: rotator, out: out, poll: s.poll}
 	return o.carryOut(ctx, s)
@@ -56,17 +55,13 @@ func openIssuer(ctx context.Context, s *settings) (rotation.Issuer, io.Closer, e
 	if err != nil {
 		return nil, nil, err
 	}
-	opts := &openaiadmin.Options{
-		Project: s.project, ServiceAccount: s.account, AllPermissions: s.allPermissions, Origin: s.origin,
+	issuer, err := openaiadmin.New(admin, &openaiadmin.Options{
+		Project: s.project, ServiceAccount: s.account, Scopes: s.scopeList(), AllPermissions: s.allPermissions, Origin: s.origin,
 		Logger: slog.New(slog.DiscardHandler),
-	}
-	if s.scopes != "" {
-		opts.Scopes = strings.Split(s.scopes, ",")
-	}
-	issuer, err := openaiadmin.New(admin, opts)
+	})
 	if err != nil {
 		admin.Close()
-		return nil, nil, err
+		return nil, nil, ofFlags(err)
 	}
 	return issuer, admin, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -32,6 +31,8 @@ func openStore(ctx context.Context, uri, host string) (rotation.Store, io.Closer
 		return openAWS(ctx, u)
 	case "gcpsm":
 		return openGCP(ctx, u)
+	case "":
+		return nil, nil, wrongUsage("-store has no scheme: for a file write file:// and its absolute path, such as file:///etc/openai; the others are vault, awssm and gcpsm")
 	}
 	return nil, nil, wrongUsage("-store has a scheme that is none of file, vault, awssm and gcpsm")
 }
@@ -114,7 +115,7 @@ func opened[S rotation.Store](store S, err error) (rotation.Store, io.Closer, er
 func parameters(u *url.URL, known ...string) (url.Values, error) {
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, errors.New("-store: the URI's parameters are malformed")
+		return nil, wrongUsage("-store: the URI's parameters are malformed")
 	}
 	for name, values := range q {
 		if !slices.Contains(known, name) || len(values) != 1 {

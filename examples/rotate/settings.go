@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -50,13 +49,6 @@ type settings struct {
 	flags *flag.FlagSet
 }
 
-// A usageError is the command line's fault.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
-
-func wrongUsage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
-
 var commands = []string{"run", "now", "status", "plan", "rollback", "emergency", "adopt"}
 
 // pasted is what an OpenAI key looks like.
@@ -86,7 +78,7 @@ func parse(args []string) (*settings, error) {
 		s.help = true
 		return s, nil
 	case err != nil:
-		return nil, wrongUsage("%s", flagError(err))
+		return nil, wrongUsage("%s", flagError(err, s.flags))
 	case s.flags.NArg() > 0:
 		return nil, wrongUsage("there is something after the flags that belongs to none")
 	}
@@ -131,14 +123,44 @@ func (s *settings) check() error {
 		return wrongUsage("emergency revoke-now revokes the key that your services use: every call fails until the new key arrives. Add -yes if that is meant; emergency replace does it without an outage")
 	case s.store == "":
 		return wrongUsage("-store is missing: where is the key?")
-	case s.needsIssuer() && (s.admin == "" || s.project == "" || s.account == ""):
-		return wrongUsage("%s talks to OpenAI: it needs -admin, -project and -account", s.command)
+	case s.needsIssuer() && len(s.missing()) > 0:
+		return wrongUsage("%s talks to OpenAI: it needs -admin, -project, -account and -scopes (or -all-permissions); missing: %s",
+			s.command, strings.Join(s.missing(), ", "))
+	case s.allPermissions && len(s.scopeList()) > 0:
+		return wrongUsage("-scopes and -all-permissions exclude each other")
 	case s.cron != "" && s.every != 0:
 		return wrongUsage("-cron and -every exclude each other")
+	case s.every < 0:
+		return wrongUsage("-every is not more than zero")
+	case s.lease < 0 || s.testFor < 0:
+		return wrongUsage("-lease and -test-for cannot be negative")
 	case s.poll <= 0:
 		return wrongUsage("-poll is not more than zero")
 	}
 	return nil
+}
+
+// missing are the flags without which there is no Issuer.
+func (s *settings) missing() (flags []string) {
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"-admin", s.admin != ""}, {"-project", s.project != ""}, {"-account", s.account != ""}, {"-scopes", s.allPermissions || len(s.scopeList()) > 0}} {
+		if !f.given {
+			flags = append(flags, f.name)
+		}
+	}
+	return flags
+}
+
+// scopeList are the scopes, which may be written with spaces between them.
+func (s *settings) scopeList() (list []string) {
+	for scope := range strings.SplitSeq(s.scopes, ",") {
+		if scope = strings.TrimSpace(scope); scope != "" {
+			list = append(list, scope)
+		}
+	}
+	return list
 }
 
 // needsIssuer reports whether the command does more than read and write the
@@ -179,18 +201,6 @@ func (s *settings) rotator() (*rotation.RotatorOptions, error) {
 		}
 	}
 	return opts, nil
-}
-
-// flagError is a message of package flag without the value that it quotes.
-func flagError(err error) string {
-	if _, rest, ok := strings.Cut(err.Error(), `" for flag `); ok {
-		name, _, _ := strings.Cut(rest, ":")
-		return "the value of " + name + " is not understood"
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: "); ok {
-		return name + " needs a value"
-	}
-	return "there is a flag that does not exist"
 }
 
 // flagHelp lists the flags.

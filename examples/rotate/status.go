@@ -18,11 +18,18 @@ func (o *operator) status(ctx context.Context) error {
 	for _, row := range rows(s, time.Now()) {
 		o.out.print("%-10s %s", row[0], row[1])
 	}
+	if err == nil && s.Phase == "" {
+		return errors.New("no rotator has run here yet: is this the place?")
+	}
 	return errors.Join(err, concern(s, time.Now()))
 }
 
 // rows are what a status says, in the order in which it matters.
 func rows(s rotation.RotatorStatus, now time.Time) [][2]string {
+	list := [][2]string{{"store", s.Store}}
+	if s.Phase == "" { // there is no state, or none that can be read
+		return list
+	}
 	phase := string(s.Phase)
 	if !s.Since.IsZero() {
 		phase += " for " + short(now.Sub(s.Since))
@@ -30,7 +37,7 @@ func rows(s rotation.RotatorStatus, now time.Time) [][2]string {
 	if s.Emergency {
 		phase += ", an emergency"
 	}
-	list := [][2]string{{"store", s.Store}, {"domain", s.Domain}, {"phase", phase}}
+	list = append(list, [2]string{"domain", s.Domain}, [2]string{"phase", phase})
 	add := func(name, text string) {
 		if text != "" {
 			list = append(list, [2]string{name, text})
@@ -45,8 +52,11 @@ func rows(s rotation.RotatorStatus, now time.Time) [][2]string {
 	if s.Former != nil {
 		add("former", keyLine(s.Former)+", drains since "+at(s.PromotedAt))
 	}
-	if s.Holder != "" && s.LeaseUntil.After(now) {
+	switch {
+	case s.Holder != "" && s.LeaseUntil.After(now):
 		add("driven by", s.Holder)
+	case s.Request != "" && s.Stopped == "": // the state does not tell since when
+		add("driven by", "nobody yet: a run takes up what was asked for within a minute or so. Is one up?")
 	}
 	add("due", at(s.Due))
 	if s.NotBefore.After(now) {
