@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -25,7 +26,7 @@ func (i instant) isNever() bool { return i.wall.IsZero() }
 
 // after returns the instant d later.
 func (i instant) after(d time.Duration) instant {
-	return instant{i.mono + d, i.wall.Add(d)}
+	return instant{plus(i.mono, d), i.wall.Add(d)}
 }
 
 // at returns the instant at which the wall clock will show t, never for the
@@ -34,7 +35,20 @@ func (i instant) at(t time.Time) instant {
 	if t.IsZero() {
 		return never
 	}
-	return instant{i.mono + t.Sub(i.wall), t.Round(0)}
+	return instant{plus(i.mono, t.Sub(i.wall)), t.Round(0)}
+}
+
+// plus adds two durations and stays at the longest there is, 292 years: keys
+// that never expire are said to expire in the year 9999.
+func plus(a, b time.Duration) time.Duration {
+	switch sum := a + b; {
+	case b > 0 && sum < a:
+		return math.MaxInt64
+	case b < 0 && sum > a:
+		return math.MinInt64
+	default:
+		return sum
+	}
 }
 
 // due reports whether the instant has come, on either clock.
@@ -72,14 +86,19 @@ func later(a, b, now instant) instant {
 
 // jitter varies d by ±15 %, anew at each call.
 func jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.85 + 0.3*rand.Float64()))
+	varied := float64(d) * (0.85 + 0.3*rand.Float64())
+	if varied >= math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return time.Duration(varied)
 }
 
 // grow returns base doubled step times, but at most limit, with jitter.
 func grow(base, limit time.Duration, step int) time.Duration {
 	d := base
 	for range step {
-		if d >= limit {
+		if d > limit/2 {
+			d = limit
 			break
 		}
 		d *= 2

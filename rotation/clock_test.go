@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -90,6 +91,10 @@ func TestInstant(t *testing.T) {
 		{"wall passed", instant{now.mono + time.Hour, now.wall.Add(-time.Second)}, true, 0},
 		{"wall set back", instant{now.mono - time.Second, now.wall.Add(time.Hour)}, true, 0},
 		{"at", now.at(time.Unix(1030, 0)), false, 30 * time.Second},
+		{"in the year 9999", now.at(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)), false, math.MaxInt64 - time.Minute},
+		{"in the year 1", now.at(time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)), true, 0},
+		{"after the longest duration", now.after(math.MaxInt64), false, math.MaxInt64 - time.Minute},
+		{"before the longest duration", instant{-time.Minute, now.wall}.after(math.MinInt64), true, 0},
 	} {
 		if got := test.at.due(now); got != test.due {
 			t.Errorf("%s: due = %v, want %v", test.name, got, test.due)
@@ -117,10 +122,12 @@ func TestGrow(t *testing.T) {
 		{time.Second, time.Minute, 10, time.Minute},
 		{time.Second, time.Minute, 1 << 30, time.Minute},
 		{0, time.Minute, 100, 0},
+		{math.MaxInt64/2 + 1, math.MaxInt64, 1, math.MaxInt64},
+		{math.MaxInt64, math.MaxInt64, 9, math.MaxInt64},
 	} {
 		for range 100 {
 			got := grow(test.base, test.limit, test.step)
-			if got < time.Duration(0.85*float64(test.want)) || got > time.Duration(1.15*float64(test.want))+1 {
+			if float64(got) < 0.85*float64(test.want)-1 || float64(got) > 1.15*float64(test.want)+1 {
 				t.Fatalf("grow(%v, %v, %d) = %v, want %v ±15%%", test.base, test.limit, test.step, got, test.want)
 			}
 		}

@@ -53,7 +53,7 @@ func (o *owner) refreshTimes(now instant) []instant {
 	if asked.isNever() && !info.ExpiresAt.IsZero() {
 		// The provider gave only an end: leave a fifth of what remains for retries.
 		if left := now.at(info.ExpiresAt).in(now); left > 0 {
-			asked = now.after(left * 4 / 5)
+			asked = now.after(left / 5 * 4)
 		} else {
 			asked = now
 		}
