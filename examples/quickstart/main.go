@@ -17,9 +17,20 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 )
 
+const usage = `quickstart shows a go-openai client that survives rotations of its API key.
+
+  quickstart                                        a demonstration that needs no account
+  KEYBEARER_SOURCE=env://OPENAI_API_KEY quickstart  calls the real API with the key that the URI names;
+                                                    KEYBEARER_MODEL names another model than gpt-4o-mini
+`
+
 func main() {
+	if args := os.Args[1:]; len(args) > 0 {
+		os.Exit(help(args))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx)
 	stop()
@@ -27,6 +38,17 @@ func main() {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)
 	}
+}
+
+// help answers arguments, of which there are none. It repeats nothing, as a key
+// could have been pasted.
+func help(args []string) (code int) {
+	if len(args) == 1 && slices.Contains([]string{"-h", "-help", "--help", "help"}, args[0]) {
+		fmt.Print(usage)
+		return 0
+	}
+	fmt.Fprint(os.Stderr, "quickstart: it takes no arguments\n\n", usage)
+	return 2
 }
 
 func run(ctx context.Context) error {

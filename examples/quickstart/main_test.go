@@ -27,7 +27,13 @@ func TestMain(m *testing.M) {
 // standard output and to standard error, and its exit code.
 func program(t *testing.T, env ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	return invoke(t, nil, env...)
+}
+
+// invoke is program with arguments.
+func invoke(t *testing.T, args []string, env ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "QUICKSTART_RUN_MAIN=1", "KEYBEARER_SOURCE=")
 	cmd.Env = append(cmd.Env, env...)
 	var out, errs strings.Builder
@@ -48,6 +54,31 @@ func TestProgramSucceeds(t *testing.T) {
 	checkDemo(t, stdout)
 	if strings.Contains(stdout, "\x1b") {
 		t.Error("colours are not for pipes")
+	}
+}
+
+// TestArguments: there are none, and none starts the demonstration.
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	pasted := keyprovidertest.NewSecret()
+	for _, tc := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"-h"}, 0}, {[]string{"--help"}, 0}, {[]string{"help"}, 0},
+		{[]string{"foo"}, 2}, {[]string{"-x"}, 2}, {[]string{"-h", "foo"}, 2}, {[]string{pasted}, 2},
+	} {
+		stdout, stderr, code := invoke(t, tc.args)
+		want, none := stdout, stderr
+		if tc.code != 0 {
+			want, none = stderr, stdout
+		}
+		if code != tc.code || !strings.Contains(want, "KEYBEARER_SOURCE=env://OPENAI_API_KEY") || none != "" {
+			t.Errorf("got exit code %d, %q and %q, want %d and the usage on one of them", code, stdout, stderr, tc.code)
+		}
+		if keyprovidertest.Leaks(stdout+stderr, pasted) {
+			t.Error("what was pasted is repeated")
+		}
 	}
 }
 
