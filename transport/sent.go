@@ -1,43 +1,44 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/keybearer/keybearer/internal/genai"
 )
 
 // maxHead is how much of a request's body is read before the call begins, where
-// it can be had twice. It bounds time, not memory: nothing is kept of it.
+// it lies in memory. It bounds time, not memory: nothing is kept of it.
 const maxHead = 1 << 20
 
 // readRequest reads what a request says of itself from the beginning of its
 // body, before the span starts and observers are asked. What lies beyond maxHead,
-// and a body that can be had once only, is read as it is sent.
+// and a body that does not lie in memory, is read as it is sent: reading it first
+// could take any time.
 func (o *operation) readRequest(req *http.Request) {
 	o.complete = true
 	if req.Body == nil || req.Body == http.NoBody || !o.request.Init(o.route, req.Header.Get("Content-Type")) {
 		return
 	}
-	read := int64(0)
-	if req.GetBody != nil {
-		body, err := req.GetBody()
-		if err != nil {
-			return // the call itself will tell
+	o.head = head{to: &o.request, left: maxHead}
+	known, whole := o.head.look(req.Body)
+	if !known && req.GetBody != nil { // somebody may count what is read of Body
+		if body, err := req.GetBody(); err == nil && body != nil {
+			known, whole = o.head.look(body)
+			body.Close()
 		}
-		o.head = head{to: &o.request, left: maxHead}
-		err = o.head.readFrom(body)
-		body.Close()
-		o.noteRequest()
-		if err == nil {
-			return
-		}
-		read = maxHead - int64(o.head.left)
+	}
+	o.noteRequest()
+	if known && whole {
+		return
 	}
 	o.complete = false
-	o.sent = &sentBody{op: o, skip: read}
+	o.sent = &sentBody{op: o, skip: maxHead - int64(o.head.left)}
 }
 
 // noteRequest puts what has been read of the request into the Call.
@@ -49,8 +50,7 @@ func (o *operation) noteRequest() {
 	c.Stream, c.MaxTokens = r.Stream, r.MaxTokens.Value
 }
 
-// A head is a writer that reads the beginning of a body and then has enough. A
-// body in memory writes itself there without a copy.
+// A head is a writer that reads the beginning of a body and then has enough.
 type head struct {
 	to   *genai.RequestReader
 	left int
@@ -68,7 +68,7 @@ func (h *head) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// headBuffers are for bodies that cannot write themselves.
+// headBuffers are for strings.
 var headBuffers = sync.Pool{New: func() any { return new([4 << 10]byte) }}
 
 // WriteString spares a body of a string the copy of all of it.
@@ -84,26 +84,38 @@ func (h *head) WriteString(s string) (written int, err error) {
 	return written, err
 }
 
-// readFrom reads a body. An error says that there may be more of it.
-func (h *head) readFrom(body io.Reader) error {
-	if w, ok := body.(io.WriterTo); ok {
-		_, err := w.WriteTo(h)
-		return err
+// look reads a body that lies in memory without moving it on: Body and what
+// GetBody returns may be one and the same reader. known is false for any other
+// body, of which nothing is read; whole says that there is no more of it.
+func (h *head) look(body io.ReadCloser) (known, whole bool) {
+	var err error
+	switch r := inMemory(body).(type) {
+	case *bytes.Reader:
+		at := *r
+		_, err = at.WriteTo(h)
+	case *strings.Reader:
+		at := *r
+		_, err = at.WriteTo(h)
+	case *bytes.Buffer:
+		_, err = h.Write(r.Bytes())
+	default:
+		return false, false
 	}
-	buf := headBuffers.Get().(*[4 << 10]byte)
-	defer headBuffers.Put(buf)
-	for {
-		n, err := body.Read(buf[:])
-		if _, full := h.Write(buf[:n]); full != nil {
-			return full
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	return true, err == nil
+}
+
+// closable is the type that io.NopCloser gives what can write itself, as readers
+// of memory can. It wraps files alike.
+var closable = reflect.TypeOf(io.NopCloser(new(bytes.Reader)))
+
+// inMemory returns what a body made by http.NewRequest, or as client libraries
+// make theirs, reads from.
+func inMemory(body io.ReadCloser) any {
+	v := reflect.ValueOf(body)
+	if v.Type() != closable || v.Kind() != reflect.Struct || v.NumField() != 1 || !v.Field(0).CanInterface() {
+		return body
 	}
+	return v.Field(0).Interface()
 }
 
 // sentBody is a request's body that is read as it is sent. What is read passes

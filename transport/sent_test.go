@@ -2,14 +2,15 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"mime/multipart"
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/keybearer/keybearer/internal/genai"
+	"testing/synctest"
+	"time"
 )
 
 // once is a body that can be had once only, a few bytes at a time.
@@ -21,6 +22,7 @@ func once(s string, piece int) io.ReadCloser {
 // TestSentBody: the request is read however its body can be had, and arrives
 // unchanged.
 func TestSentBody(t *testing.T) {
+	const short = `{"model":"m","max_tokens":9}`
 	long := `{"messages":[{"content":"` + strings.Repeat("word ", maxHead/4) + `"}],"model":"m","max_tokens":9}`
 	for _, tt := range []struct {
 		name    string
@@ -28,30 +30,47 @@ func TestSentBody(t *testing.T) {
 		set     func(req *http.Request, body string)
 		atBegin string // the model as the observer's Begin sees it
 	}{
-		{"bytes", `{"model":"m","max_tokens":9}`, func(r *http.Request, b string) {
+		{"bytes", short, func(r *http.Request, b string) {
 			r.Body, r.GetBody = io.NopCloser(bytes.NewReader([]byte(b))), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte(b))), nil }
 		}, "m"},
-		{"string", `{"model":"m","max_tokens":9}`, func(r *http.Request, b string) {
+		{"string", short, func(r *http.Request, b string) {
 			r.Body, r.GetBody = io.NopCloser(strings.NewReader(b)), func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(b)), nil }
 		}, "m"},
-		{"pieces", `{"model":"m","max_tokens":9}`, func(r *http.Request, b string) {
-			r.Body, r.GetBody = once(b, 3), func() (io.ReadCloser, error) { return once(b, 3), nil }
+		{"buffer, without GetBody", short, func(r *http.Request, b string) { r.Body = io.NopCloser(bytes.NewBufferString(b)) }, "m"},
+		{"one reader for all, as openai-go has it", short, func(r *http.Request, b string) {
+			one := bytes.NewReader([]byte(b))
+			r.GetBody = func() (io.ReadCloser, error) {
+				_, err := one.Seek(0, io.SeekStart)
+				return io.NopCloser(one), err
+			}
+			r.Body, _ = r.GetBody()
 		}, "m"},
-		{"once only", `{"model":"m","max_tokens":9}`, func(r *http.Request, b string) { r.Body = once(b, 3) }, ""},
+		{"one reader for all, wrapped", short, func(r *http.Request, b string) {
+			one := strings.NewReader(b)
+			r.Body, r.GetBody = &countedBody{Reader: one}, func() (io.ReadCloser, error) { return io.NopCloser(one), nil }
+		}, "m"},
+		{"pieces", short, func(r *http.Request, b string) {
+			r.Body, r.GetBody = once(b, 3), func() (io.ReadCloser, error) { return once(b, 3), nil }
+		}, ""},
+		{"no memory, but can write itself, as a file", short, func(r *http.Request, b string) {
+			r.Body = io.NopCloser(struct {
+				io.Reader
+				io.WriterTo
+			}{strings.NewReader(b), noWriterTo{}})
+			r.GetBody = func() (io.ReadCloser, error) { return r.Body, nil }
+		}, ""},
+		{"once only", short, func(r *http.Request, b string) { r.Body = once(b, 3) }, ""},
 		{"longer than the head", long, func(r *http.Request, b string) {
 			r.Body, r.GetBody = io.NopCloser(strings.NewReader(b)), func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(b)), nil }
 		}, ""},
 		{"longer than the head, in pieces", long, func(r *http.Request, b string) {
 			r.Body, r.GetBody = once(b, 1000), func() (io.ReadCloser, error) { return once(b, 1000), nil }
 		}, ""},
-		{"cannot be had again after all", `{"model":"m","max_tokens":9}`, func(r *http.Request, b string) {
+		{"cannot be had again after all", short, func(r *http.Request, b string) {
 			r.Body, r.GetBody = once(b, 3), func() (io.ReadCloser, error) { return nil, errTest }
 		}, ""},
-		{"breaks when read first", `{"model":"m","max_tokens":9}`, func(r *http.Request, b string) {
-			r.Body = once(b, 3)
-			r.GetBody = func() (io.ReadCloser, error) {
-				return io.NopCloser(readerFunc(func(p []byte) (int, error) { return copy(p, b[:4]), errTest })), nil
-			}
+		{"is nothing when had again", short, func(r *http.Request, b string) {
+			r.Body, r.GetBody = once(b, 3), func() (io.ReadCloser, error) { return nil, nil }
 		}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,15 +96,11 @@ func TestSentBody(t *testing.T) {
 				t.Errorf("%d bytes arrived, want %d, unchanged", len(arrived), len(tt.body))
 			}
 			op, _ := w.operation()
-			want := "m"
-			if strings.HasPrefix(tt.name, "cannot") {
-				want = "" // the call itself would not be repeated either
-			}
-			if w.events[0] != "begin "+tt.atBegin || w.call().Model != want || (want != "") != strings.Contains(attrs(op), "gen_ai.request.max_tokens=9\n") {
+			if w.events[0] != "begin "+tt.atBegin || w.call().Model != "m" || !strings.Contains(attrs(op), "gen_ai.request.max_tokens=9\n") {
 				t.Errorf("at the beginning %q, at the end %q:\n%s", w.events[0], w.call().Model, attrs(op))
 			}
-			if name := strings.TrimSpace("chat " + want); op.Name() != name {
-				t.Errorf("the span is %q, want %q", op.Name(), name)
+			if op.Name() != "chat m" {
+				t.Errorf("the span is %q, want \"chat m\"", op.Name())
 			}
 		})
 	}
@@ -150,28 +165,53 @@ func TestSentAfterTheEnd(t *testing.T) {
 	}
 }
 
-var errShort = errors.New("short")
+// noWriterTo fails the read of whoever takes WriteTo for memory's.
+type noWriterTo struct{}
 
-// TestHead: the head stops at its bound, whichever way a body writes itself.
+func (noWriterTo) WriteTo(io.Writer) (int64, error) { return 0, errTest }
+
+// TestSentBodyThatBlocks: where the body comes from somewhere else, it is not
+// waited for before the call, whose context is the base's to heed.
+func TestSentBodyThatBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatcher(t)
+		rt := newTestTransport(t, always(newKey(t, "v1")), w.over(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})))
+		body, writer := io.Pipe()
+		defer writer.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		req := newRequest(t, "POST", chatURL, body).WithContext(ctx)
+		req.GetBody = func() (io.ReadCloser, error) { return body, nil }
+		start := time.Now()
+		resp, err := rt.RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != time.Second {
+			t.Errorf("the call ends with %v after %v, want its deadline after 1s", err, took)
+		}
+	})
+}
+
+// TestHead: the head stops at its bound, whatever the body is, and leaves it as it
+// was.
 func TestHead(t *testing.T) {
+	text := strings.Repeat(" ", 100)
 	for name, body := range map[string]io.Reader{
-		"bytes": bytes.NewReader(make([]byte, 100)), "string": strings.NewReader(strings.Repeat(" ", 100)), "pieces": once(strings.Repeat(" ", 100), 7),
+		"bytes": bytes.NewReader([]byte(text)), "string": strings.NewReader(text), "buffer": bytes.NewBufferString(text),
 	} {
-		for limit, full := range map[int]bool{99: true, 100: false, 101: false} {
+		for _, limit := range []int{99, 100, 101} {
 			o := &operation{reading: new(reading)}
 			h := head{to: &o.request, left: limit}
-			if err := h.readFrom(body); (err != nil) != full {
-				t.Errorf("%s of 100 bytes, limit %d: %v", name, limit, err)
-			}
-			if s, ok := body.(io.Seeker); ok {
-				s.Seek(0, io.SeekStart)
-			} else {
-				body = once(strings.Repeat(" ", 100), 7)
+			if known, whole := h.look(io.NopCloser(body)); !known || whole != (limit >= 100) || h.left != max(0, limit-100) {
+				t.Errorf("%s of 100 bytes, limit %d: known %v, whole %v, %d left", name, limit, known, whole, h.left)
 			}
 		}
-	}
-	h := head{to: new(genai.RequestReader), left: 100}
-	if err := h.readFrom(readerFunc(func([]byte) (int, error) { return 0, errShort })); !errors.Is(err, errShort) {
-		t.Errorf("a failing body gives %v", err)
+		if rest, err := io.ReadAll(body); err != nil || string(rest) != text {
+			t.Errorf("%s: %d bytes are left, %v", name, len(rest), err)
+		}
 	}
 }
