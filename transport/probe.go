@@ -30,18 +30,25 @@ func Probe(opts *Options) func(context.Context, *keyprovider.Key) error {
 		return func(context.Context, *keyprovider.Key) error { return err }
 	}
 	s.routes, s.observers = nil, nil
-	return s.probe
+	asking := *s
+	asking.refused = never
+	return func(ctx context.Context, k *keyprovider.Key) error { return s.probe(ctx, &asking, k) }
 }
 
-func (s *settings) probe(ctx context.Context, k *keyprovider.Key) error {
-	if k == nil {
+// never is the Refused of the request itself: a probe that a dead key fails is no
+// call that was refused, neither in the metric nor in the log. Whoever asked for
+// the probe is told.
+func never(int, http.Header, []byte) bool { return false }
+
+func (s *settings) probe(ctx context.Context, asking *settings, k *keyprovider.Key) error {
+	if k.Reveal() == "" {
 		return invalid("there is no key to probe")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.origins[0].String()+"/v1/models", nil)
 	if err != nil {
 		return invalid("the probe needs a context")
 	}
-	resp, err := newTransport(s, oneKey{k}).RoundTrip(req)
+	resp, err := newTransport(asking, oneKey{k}).RoundTrip(req)
 	if err != nil {
 		return probeError(keyprovider.ErrUnavailable, err)
 	}

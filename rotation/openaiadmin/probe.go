@@ -17,6 +17,9 @@ func askModels(o Options) func(context.Context, *keyprovider.Key) error {
 	to := &transport.Options{
 		Base: o.Base, Origins: []string{o.Origin}, Routes: []string{"GET /v1/models"},
 		TracerProvider: o.TracerProvider, MeterProvider: o.MeterProvider, Logger: o.Logger,
+		// A probe that a dead key fails is no call that was refused, neither in the
+		// metric nor in the log: judge tells whoever asked.
+		Refused: func(int, http.Header, []byte) bool { return false },
 	}
 	return func(ctx context.Context, k *keyprovider.Key) error {
 		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
