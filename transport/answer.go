@@ -29,9 +29,9 @@ func (o *operation) follow(resp *http.Response) {
 	o.stop = context.AfterFunc(o.ctx, func() { o.end(errorType(o.ctx.Err())) })
 	o.body = answerBody{resp.Body, o}
 	if rwc, ok := resp.Body.(io.ReadWriteCloser); ok {
-		resp.Body = hide(&answerDuplex{&o.body, rwc})
+		resp.Body = o.shown.hide(&answerDuplex{&o.body, rwc})
 	} else {
-		resp.Body = hide(&o.body)
+		resp.Body = o.shown.hide(&o.body)
 	}
 }
 
@@ -52,7 +52,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		b.op.finish("")
 	default:
-		b.op.finish(errorType(err))
+		b.op.finish(problemOf(b.op.ctx, err, b.op.cancel))
 	}
 	return n, err
 }

@@ -97,7 +97,7 @@ func TestAnswerThatCannotBeRead(t *testing.T) {
 		t.Errorf("the caller reads %q", got)
 	}
 	op, _ := w.operation()
-	want := `level=DEBUG msg="transport: no usage is known of the call, because its answer has a Content-Encoding other than gzip" trace_id=` + op.SpanContext().TraceID().String()
+	want := `level=DEBUG msg="keybearer: no usage is known of the call, because its answer has a Content-Encoding other than gzip" trace_id=` + op.SpanContext().TraceID().String()
 	if got := w.logs.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, want) {
 		t.Errorf("the log says %q, want one line with %q", got, want)
 	}

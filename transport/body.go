@@ -7,29 +7,38 @@ import (
 )
 
 // hidden is a response's body. The base's body leads to its connection, whose
-// buffers and header tables hold the key; a function value leads nowhere.
-// Reads and closes pass through unchanged.
-type hidden func() io.ReadCloser
+// buffers and header tables hold the key; a function value leads nowhere. It is
+// used by its pointer, which can be compared, as net/http's bodies can. Reads and
+// closes pass through unchanged.
+type hidden struct {
+	body func() io.ReadCloser
 
-func (b hidden) Read(p []byte) (int, error) { return b().Read(p) }
-func (b hidden) Close() error               { return b().Close() }
+	// See Transport: a struct of one function alone crashes spew.
+	_ uintptr
+}
+
+func (b *hidden) Read(p []byte) (int, error) { return b.body().Read(p) }
+func (b *hidden) Close() error               { return b.body().Close() }
 
 // hiddenDuplex is the body of an answer that switched protocols.
-type hiddenDuplex func() io.ReadWriteCloser
+type hiddenDuplex struct {
+	hidden
+	writer func() io.Writer
+}
 
-func (b hiddenDuplex) Read(p []byte) (int, error)  { return b().Read(p) }
-func (b hiddenDuplex) Write(p []byte) (int, error) { return b().Write(p) }
-func (b hiddenDuplex) Close() error                { return b().Close() }
+func (b *hiddenDuplex) Write(p []byte) (int, error) { return b.writer().Write(p) }
 
-// hide returns a body that behaves as rc and shows nothing of it.
-func hide(rc io.ReadCloser) io.ReadCloser {
+// hide returns a body that behaves as rc and shows nothing of it. b is the memory
+// to use for one that is not a duplex.
+func (b *hidden) hide(rc io.ReadCloser) io.ReadCloser {
 	if rc == nil || rc == http.NoBody {
 		return http.NoBody
 	}
-	if rwc, ok := rc.(io.ReadWriteCloser); ok {
-		return hiddenDuplex(func() io.ReadWriteCloser { return rwc })
+	b.body = func() io.ReadCloser { return rc }
+	if w, ok := rc.(io.Writer); ok {
+		return &hiddenDuplex{hidden: *b, writer: func() io.Writer { return w }}
 	}
-	return hidden(func() io.ReadCloser { return rc })
+	return b
 }
 
 // peeked is a body of which the beginning was read: it is read again first, and
@@ -50,7 +59,7 @@ func peek(resp *http.Response, limit int64) []byte {
 	if err == nil && int64(len(prefix)) < limit {
 		err = io.EOF
 	}
-	resp.Body = hide(&peeked{prefix: prefix, err: err, rest: resp.Body})
+	resp.Body = new(hidden).hide(&peeked{prefix: prefix, err: err, rest: resp.Body})
 	return prefix
 }
 

@@ -21,12 +21,36 @@ type call struct {
 	ctx context.Context // the request's, or one with the operation's span
 	hop hop
 	op  *operation // nil: nobody wants to hear of the call
+
+	open open
 }
 
-func (c *call) do() (*http.Response, error) {
+// open is what a call has in hand: what a panic of foreign code would leave.
+type open struct {
+	body   io.ReadCloser // of a request that Base has not got, or not given back
+	answer *http.Response
+	span   *attemptSpan
+}
+
+func (c *call) do() (resp *http.Response, err error) {
+	c.open.body = c.req.Body
+	returned := false
+	defer func() {
+		if !returned {
+			c.abandon()
+		}
+	}()
 	if c.hop.bare() {
-		return c.attempt(nil, c.req.Body, 0)
+		resp, err = c.attempt(nil, c.req.Body, 0)
+	} else {
+		resp, err = c.doKnown()
 	}
+	returned = true
+	return resp, err
+}
+
+// doKnown makes a call to an allowed origin.
+func (c *call) doKnown() (*http.Response, error) {
 	c.op = c.watch()
 	resp, err := c.bear()
 	if err != nil {
@@ -37,11 +61,24 @@ func (c *call) do() (*http.Response, error) {
 	return resp, nil
 }
 
+// abandon ends what a panic leaves open: of Base, the KeySource, an Observer, or
+// whatever else is not ours. The panic goes on.
+func (c *call) abandon() {
+	defer c.op.end(otherError)
+	defer c.open.span.end(otherError)
+	if c.open.answer != nil && c.open.answer.Body != nil {
+		defer c.open.answer.Body.Close()
+	}
+	if c.open.body != nil {
+		c.open.body.Close()
+	}
+}
+
 // bear makes the call with a key.
 func (c *call) bear() (*http.Response, error) {
 	key, err := c.key(c.ctx)
-	if err == nil && key == nil {
-		err = invalid("the KeySource returned neither a key nor an error")
+	if err == nil && key.Reveal() == "" {
+		err = invalid("the KeySource returned neither a key nor an error, or a Key that is a zero value")
 	}
 	if err != nil {
 		closeBody(c.req)
@@ -73,7 +110,7 @@ func (c *call) replace(refused *credential, resp *http.Response) (*http.Response
 	c.op.refused(refused)
 	ctx := c.ctx
 	key, err := c.reject(ctx, refused.key)
-	if err == nil && (key == nil || key.Equal(refused.key)) {
+	if err == nil && (key.Reveal() == "" || key.Equal(refused.key)) {
 		err = keyprovider.ErrNoReplacement
 	}
 	if err != nil {
@@ -89,6 +126,7 @@ func (c *call) replace(refused *credential, resp *http.Response) (*http.Response
 		c.countRefusal(refused, outcomeNotReplayable)
 		return resp, nil
 	}
+	c.open.body = body
 	// judge has read the answer to its end, or to its bound: closed now, its
 	// connection carries the next attempt.
 	resp.Body.Close()
@@ -114,12 +152,11 @@ func (c *call) countRefusal(refused *credential, outcome string) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("version", string(refused.key.Version())),
-		slog.String("fingerprint", refused.key.Fingerprint()),
+		slog.Any("key", refused.key),
 		slog.String("outcome", outcome),
 	}
 	attrs = append(attrs, traceID(c.ctx)...)
-	c.log().LogAttrs(c.ctx, slog.LevelWarn, "transport: the service refuses the key", attrs...)
+	c.log().LogAttrs(c.ctx, slog.LevelWarn, "keybearer: the service refuses the key", attrs...)
 }
 
 // traceID is what leads from a line of the log to the trace of its call.

@@ -66,6 +66,17 @@ func (cs *credentials) of(k *keyprovider.Key, scheme Scheme) *credential {
 	}
 }
 
+// secrets are those of the credentials that are kept.
+func (cs *credentials) secrets() (secrets [2]string) {
+	if held := cs.held.Load(); held != nil {
+		secrets[0] = held.current.key.Reveal()
+		if held.previous != nil {
+			secrets[1] = held.previous.key.Reveal()
+		}
+	}
+	return secrets
+}
+
 // forgetPrevious drops the credential before c, so that the old key does not
 // stay in memory until the next rotation.
 func (cs *credentials) forgetPrevious(c *credential) {

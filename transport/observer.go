@@ -92,17 +92,19 @@ type observerError struct{ err error }
 func (e *observerError) Error() string { return "transport: call refused: " + e.err.Error() }
 func (e *observerError) Unwrap() error { return e.err }
 
-// LogValue implements slog.LogValuer: what an access log usually has.
+// LogValue implements slog.LogValuer: what an access log usually has. Tokens are
+// left out where they are not known.
 func (c Call) LogValue() slog.Value {
-	return slog.GroupValue(
+	attrs := []slog.Attr{
 		slog.String("method", c.Method),
 		slog.String("path", c.Path),
 		slog.String("model", c.Model),
 		slog.Int("status", c.Status),
 		slog.String("error_type", c.ErrorType),
 		slog.String("key_version", c.KeyVersion),
-		slog.Int64("input_tokens", c.Usage.InputTokens),
-		slog.Int64("output_tokens", c.Usage.OutputTokens),
-		slog.Duration("duration", c.Duration),
-	)
+	}
+	if c.Usage.Known {
+		attrs = append(attrs, slog.Int64("input_tokens", c.Usage.InputTokens), slog.Int64("output_tokens", c.Usage.OutputTokens))
+	}
+	return slog.GroupValue(append(attrs, slog.Duration("duration", c.Duration))...)
 }

@@ -28,6 +28,7 @@ type operation struct {
 	complete bool            // all of the request was read before the start
 	cred     *credential     // of the last attempt
 	begun    int             // observers whose End is due
+	cancel   <-chan struct{} // the request's
 	stop     func() bool     // ends the watch over ctx
 	attempt  *attemptSpan    // the last one, if it ends with the operation
 
@@ -35,6 +36,7 @@ type operation struct {
 	first   attemptSpan
 	head    head
 	body    answerBody
+	shown   hidden // body, as the caller has it
 	attrs   [24]attribute.KeyValue
 	used    int // of attrs: what the tracer was given at the start stays as it is
 	reasons [2]string
@@ -77,16 +79,20 @@ func (c *call) watch() *operation {
 	if len(c.observers) == 0 && tracer == nil && !measured {
 		return nil // as cheaply as that can be said
 	}
-	route, deployment := genai.Find(req.Method, req.URL.Path)
+	path := req.URL.Path
+	if c.hop.redirects > 0 { // the service wrote it
+		path = c.creds.masked(path)
+	}
+	route, deployment := genai.Find(req.Method, path)
 	if len(c.observers) == 0 && route == nil {
 		return nil
 	}
 	measured = measured && route != nil
-	o := &operation{settings: c.settings, ctx: ctx, route: route, measured: measured, reading: readings.Get().(*reading)}
+	o := &operation{settings: c.settings, ctx: ctx, cancel: cancelOf(req), route: route, measured: measured, reading: readings.Get().(*reading)}
 	method, _ := spanMethod(req.Method)
 	address, port := serverOf(req.URL, c.hop.origin)
 	o.info = Call{
-		Method: method, Path: req.URL.Path, ServerAddress: address, ServerPort: port,
+		Method: method, Path: path, ServerAddress: address, ServerPort: port,
 		RequestBytes: req.ContentLength, Start: time.Now(),
 	}
 	if req.Body == nil || req.Body == http.NoBody {
@@ -124,24 +130,13 @@ func (o *operation) begin(cred *credential) error {
 		return nil
 	}
 	o.bear(cred)
-	if len(o.observers) == 0 {
-		return nil
-	}
-	asked := false
-	defer func() {
-		if !asked { // one panics: its panic goes on, those before it are told the end
-			o.end(otherError)
-		}
-	}()
 	for _, ob := range o.observers {
 		if err := ob.Begin(o.ctx, &o.info); err != nil {
-			asked = true
 			o.end(refusedByObserver)
 			return &observerError{err}
 		}
 		o.begun++
 	}
-	asked = true
 	return nil
 }
 

@@ -17,7 +17,7 @@ func (o *operation) fail(err error) {
 	if o == nil {
 		return
 	}
-	problem := errorType(err)
+	problem := problemOf(o.ctx, err, o.cancel)
 	if _, ok := errors.AsType[*keyError](err); ok && problem == otherError {
 		problem = noKey
 	}
@@ -26,6 +26,9 @@ func (o *operation) fail(err error) {
 
 // end ends the operation, once. problem is an error type, or "".
 func (o *operation) end(problem string) {
+	if o == nil {
+		return
+	}
 	o.mu.Lock()
 	if o.ended {
 		o.mu.Unlock()
@@ -76,7 +79,7 @@ func (o *operation) tellEnd() {
 // that reason.
 func (o *operation) logGap() {
 	if gap := o.answer.Gap(); gap != "" {
-		o.log().LogAttrs(o.ctx, slog.LevelDebug, "transport: no usage is known of the call, because its answer "+gap, traceID(o.ctx)...)
+		o.log().LogAttrs(o.ctx, slog.LevelDebug, "keybearer: no usage is known of the call, because its answer "+gap, traceID(o.ctx)...)
 	}
 }
 

@@ -197,5 +197,5 @@ func (s *settings) warnOfDebugging() {
 	if !strings.Contains(setting, "http2debug=1") && !strings.Contains(setting, "http2debug=2") {
 		return // as net/http reads it
 	}
-	s.log().Warn("transport: GODEBUG=http2debug writes the API key of every HTTP/2 request to standard error: unset it")
+	s.log().Warn("keybearer: GODEBUG=http2debug writes the API key of every HTTP/2 request to standard error: unset it")
 }

@@ -38,6 +38,38 @@ func scrub(text, secret string) string {
 	return text
 }
 
+// holds reports whether a text holds a key, in any of the ways that scrub knows.
+func holds(text, secret string) bool {
+	if len(secret) < minScrubbed {
+		return false
+	}
+	return strings.Contains(text, secret) || strings.ContainsAny(text, `%\`) && scrub(text, secret) != text
+}
+
+// masked returns a URL, or a part of one, that a service wrote, or the mask where
+// it holds a key, also one whose letters have been folded, as those of a host are.
+func (cs *credentials) masked(text string) string {
+	for _, secret := range cs.secrets() {
+		if holds(text, secret) || holds(strings.ToLower(text), strings.ToLower(secret)) {
+			return mask
+		}
+	}
+	return text
+}
+
+// masked returns a text that came back in an attempt, or the mask.
+func (s *attemptSpan) masked(text string) string {
+	if s.cred != nil && holds(text, s.cred.key.Reveal()) {
+		return mask
+	}
+	for _, secret := range s.creds.secrets() { // a redirect may have brought one along
+		if holds(text, secret) {
+			return mask
+		}
+	}
+	return text
+}
+
 // unescapeLoosely decodes what is percent-encoded and leaves malformed parts,
 // where url.PathUnescape would give up on the whole text.
 func unescapeLoosely(s string) string {

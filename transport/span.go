@@ -21,8 +21,12 @@ type attemptSpan struct {
 	ended atomic.Bool
 	stop  func() bool // ends the watch over the context
 
+	ctx    context.Context // with span in it
+	cancel <-chan struct{} // the request's
+	creds  *credentials    // that are not to be shown
+	cred   *credential     // of the request; nil: it bears none
+
 	meters  *meters // nil: nobody measures
-	ctx     context.Context
 	started time.Time
 	key     seriesKey
 
@@ -36,11 +40,11 @@ var clientKind trace.SpanStartOption = trace.WithSpanKind(trace.SpanKindClient)
 
 // startAttempt begins the span of an attempt, in a context that holds it. Where
 // nobody records, ctx comes back as it was. a is the memory to use, nil for new.
-func (s *settings) startAttempt(ctx context.Context, a *attemptSpan, req *http.Request, h hop, cred *credential, resends int) (context.Context, *attemptSpan) {
-	if !s.httpSpans {
+func (e *engine) startAttempt(ctx context.Context, a *attemptSpan, req *http.Request, h hop, cred *credential, resends int) (context.Context, *attemptSpan) {
+	if !e.httpSpans {
 		return ctx, nil
 	}
-	tracer, measured := s.tracing.tracer(), s.meters.httpOn(ctx)
+	tracer, measured := e.tracing.tracer(), e.meters.httpOn(ctx)
 	if tracer == nil && !measured {
 		return ctx, nil
 	}
@@ -49,22 +53,30 @@ func (s *settings) startAttempt(ctx context.Context, a *attemptSpan, req *http.R
 	if a == nil {
 		a = new(attemptSpan)
 	}
+	if h.bare() {
+		address = e.creds.masked(address)
+	}
 	a.started = time.Now()
+	a.ctx, a.cancel, a.creds, a.cred = ctx, cancelOf(req), &e.creds, cred
 	if measured {
-		a.meters, a.ctx = s.meters, ctx
+		a.meters = e.meters
 		a.key = seriesKey{method: method, address: address, port: port}
 		if h.bare() {
-			a.key.address, a.key.port = s.meters.hosts.admit(address), port
+			a.key.address = e.meters.hosts.admit(address)
 		}
 	}
 	if tracer == nil {
 		return ctx, a
 	}
+	full := fullURL(req.URL)
+	if h.redirects > 0 { // the service wrote it
+		full = e.creds.masked(full)
+	}
 	attrs := append(a.attrs[:0], // those that a sampler may go by first
 		attrMethod.String(method),
 		attrServerAddress.String(address),
 		attrServerPort.Int(port),
-		attrURLFull.String(fullURL(req.URL)))
+		attrURLFull.String(full))
 	if method == otherMethod {
 		attrs = append(attrs, attrMethodOriginal.String(clip(req.Method)))
 	}
@@ -87,7 +99,11 @@ func (s *settings) startAttempt(ctx context.Context, a *attemptSpan, req *http.R
 }
 
 // fail ends the span of an attempt that got no answer.
-func (s *attemptSpan) fail(err error) { s.end(errorType(err)) }
+func (s *attemptSpan) fail(err error) {
+	if s != nil {
+		s.end(problemOf(s.ctx, err, s.cancel))
+	}
+}
 
 // answered records an answer.
 func (s *attemptSpan) answered(resp *http.Response) {
@@ -107,7 +123,7 @@ func (s *attemptSpan) answered(resp *http.Response) {
 		attrs = append(attrs, attrProtocol.String(version))
 	}
 	if id := resp.Header.Get("X-Request-Id"); id != "" {
-		attrs = append(attrs, attrRequestID.StringSlice([]string{clip(id)}))
+		attrs = append(attrs, attrRequestID.StringSlice([]string{clip(s.masked(id))}))
 	}
 	if resp.StatusCode >= 400 {
 		attrs = append(attrs, attrErrorType.String(strconv.Itoa(resp.StatusCode)))
@@ -119,7 +135,7 @@ func (s *attemptSpan) answered(resp *http.Response) {
 // follow returns the body of an answer, with which the span ends: at its end, at
 // an error, when it is closed, or, since some clients do none of these, when the
 // context is done.
-func (s *attemptSpan) follow(ctx context.Context, body io.ReadCloser) io.ReadCloser {
+func (s *attemptSpan) follow(body io.ReadCloser) io.ReadCloser {
 	if s == nil {
 		return body
 	}
@@ -127,7 +143,7 @@ func (s *attemptSpan) follow(ctx context.Context, body io.ReadCloser) io.ReadClo
 		s.end("")
 		return body
 	}
-	s.stop = context.AfterFunc(ctx, func() { s.end(errorType(ctx.Err())) })
+	s.stop = context.AfterFunc(s.ctx, func() { s.end(errorType(s.ctx.Err())) })
 	if rwc, ok := body.(io.ReadWriteCloser); ok {
 		return &spannedDuplex{spannedBody{rwc, s}, rwc}
 	}
@@ -180,7 +196,7 @@ func (b *spannedBody) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		b.span.finish("")
 	default:
-		b.span.finish(errorType(err))
+		b.span.finish(problemOf(b.span.ctx, err, b.span.cancel))
 	}
 	return n, err
 }

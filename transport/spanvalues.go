@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -57,10 +58,10 @@ func protocolVersion(resp *http.Response) string {
 // never recorded: a base may quote the request in it.
 func errorType(err error) string {
 	if errors.Is(err, context.Canceled) {
-		return "canceled"
+		return canceled
 	}
 	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() || errors.Is(err, context.DeadlineExceeded) {
-		return "timeout"
+		return timedOut
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return "dns"
@@ -72,6 +73,41 @@ func errorType(err error) string {
 		return "eof"
 	}
 	return otherError
+}
+
+// The values of error.type for a call that was given up.
+const (
+	canceled = "canceled"
+	timedOut = "timeout"
+)
+
+// problemOf is errorType with what the call's context knows, for an error that
+// says nothing of it: net/http returns the context's cause, whatever that is, and
+// "request canceled" where http.Client, whose timeout closes cancel too, came
+// first.
+func problemOf(ctx context.Context, err error, cancel <-chan struct{}) string {
+	said := errorType(err)
+	if said != otherError && said != canceled {
+		return said
+	}
+	if done := ctx.Err(); done != nil {
+		return errorType(done)
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return timedOut // its timer is late
+	}
+	select {
+	case <-cancel:
+		return canceled
+	default:
+		return said
+	}
+}
+
+// cancelOf is how http.Client tells a RoundTripper of another package that its
+// timeout is over.
+func cancelOf(req *http.Request) <-chan struct{} {
+	return req.Cancel //nolint:staticcheck // deprecated for who writes requests, not for who reads them
 }
 
 // clip bounds what is taken over from outside, and keeps it valid UTF-8, without
