@@ -66,6 +66,7 @@ func TestLongestDurations(t *testing.T) {
 				secret := keyprovidertest.NewSecret()
 				fake := keyprovidertest.NewFake(secret)
 				source := open(t, fake.FetchOnly(), opts)
+				wait(2 * time.Minute)
 				for _, class := range []error{keyprovider.ErrUnavailable, keyprovider.ErrDenied} {
 					fake.Fail(class)
 					wait(time.Minute)

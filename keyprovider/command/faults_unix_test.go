@@ -3,6 +3,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -178,4 +179,22 @@ func (h *helperProgram) runs(t *testing.T) int {
 		t.Error(err)
 	}
 	return strings.Count(string(text), "run\n")
+}
+
+// A helper of a key that never ends says so by a year far away.
+func TestSourceOfKeyThatNeverEnds(t *testing.T) {
+	p := provide(t, script(`echo '{"Version": 1, "api_key": "a-test-value", "Expiration": "9999-12-31T23:59:59Z"}'`), nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	source, err := rotation.NewSource(ctx, p, &rotation.SourceOptions{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	if k, err := source.Key(ctx); err != nil || k.Info().ExpiresAt.Year() != 9999 {
+		t.Errorf("Key: got %v, %v, want one that ends in 9999", k, err)
+	}
+	if err := source.Health(); err != nil {
+		t.Errorf("Health: %v, want nil", err)
+	}
 }
