@@ -183,6 +183,7 @@ func (o *owner) failed(err error, now instant) {
 	if isDenial(err) && o.deniedSince.isNever() {
 		o.deniedSince = now
 	}
+	_ = o.unusable(now) // a grace that has just ended with the last failure stays over
 	o.failure = err
 	o.failures++
 	if o.serving == nil && reason(err) != unreachable {

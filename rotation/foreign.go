@@ -22,6 +22,8 @@ func callFetch(ctx context.Context, p keyprovider.KeyProvider, name string, last
 	switch {
 	case err == nil && k == nil:
 		return nil, malformed(name, "the provider returned neither a key nor an error")
+	case err == nil && k.Reveal() == "":
+		return nil, malformed(name, "the provider returned a key that holds no secret")
 	case err == nil:
 		return k, nil
 	case errors.Is(err, keyprovider.ErrNotModified) && last == "":

@@ -48,7 +48,8 @@ type SourceOptions struct {
 
 	// DeniedGrace is how long the last good key serves while the store answers
 	// that access is denied or that the key does not exist, counted from the
-	// first such answer; then Key answers that class [no bound].
+	// first such answer; then Key answers that class until a fetch succeeds
+	// [no bound].
 	DeniedGrace time.Duration
 
 	// Validate, if set, is asked about a new key before it is swapped in; an

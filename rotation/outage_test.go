@@ -127,6 +127,52 @@ func TestDeniedGrace(t *testing.T) {
 	}
 }
 
+// Once the grace of a denied key is over, no other failure brings the key back:
+// only a success does.
+func TestDeniedGraceStaysOver(t *testing.T) {
+	for _, class := range []error{keyprovider.ErrUnavailable, keyprovider.ErrInvalid, keyprovider.ErrNotFound} {
+		t.Run(class.Error(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				secret := keyprovidertest.NewSecret()
+				fake := keyprovidertest.NewFake(secret)
+				source := open(t, fake.FetchOnly(), rotation.SourceOptions{DeniedGrace: 10 * time.Minute})
+				fake.Fail(keyprovider.ErrDenied)
+				wait(15 * time.Minute)
+				for range 60 {
+					fake.Fail(class)
+					wait(time.Minute)
+					if _, err := source.Key(t.Context()); !errors.Is(err, keyprovider.ErrDenied) {
+						t.Fatalf("Key: got %v, want ErrDenied", err)
+					}
+				}
+				if err := source.Health(); !errors.Is(err, class) || !errors.Is(err, keyprovider.ErrDenied) {
+					t.Errorf("Health: got %v, want what is wrong now, and why no key serves", err)
+				}
+				fake.Fail(nil)
+				wait(70 * time.Second)
+				holds(t, source, secret)
+				fake.Fail(class)
+				wait(5 * time.Minute)
+				holds(t, source, secret)
+			})
+		})
+	}
+}
+
+// A denial that ended before its grace did binds no outage that follows.
+func TestOutageAfterShortDenial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		secret := keyprovidertest.NewSecret()
+		fake := keyprovidertest.NewFake(secret)
+		source := open(t, fake.FetchOnly(), rotation.SourceOptions{DeniedGrace: 10 * time.Minute})
+		fake.Fail(keyprovider.ErrDenied)
+		wait(2 * time.Minute)
+		fake.Fail(keyprovider.ErrUnavailable)
+		wait(time.Hour)
+		holds(t, source, secret)
+	})
+}
+
 func TestExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := secrets(2)

@@ -161,8 +161,10 @@ func (o *owner) staleAt() instant {
 	return o.lastSuccess.after(o.opts.MaxStale)
 }
 
+// deniedUntil is when the grace of a key that the store denies is over. It stays
+// over, however the store fails from then on, until a fetch succeeds.
 func (o *owner) deniedUntil() instant {
-	if o.opts.DeniedGrace == 0 || o.deniedSince.isNever() || o.failure == nil || !isDenial(o.failure) {
+	if o.opts.DeniedGrace == 0 || o.deniedSince.isNever() || !isDenial(o.failure) && o.deniedErr == nil {
 		return never
 	}
 	return o.deniedSince.after(o.opts.DeniedGrace)

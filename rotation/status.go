@@ -177,8 +177,12 @@ func (o *owner) degraded(now instant) []Degradation {
 			add("invalid", o.about(c, "is what the store names, but Validate refuses it; the old one serves", nil))
 		}
 	}
-	if err := o.unusable(now); err != nil && errors.Is(err, keyprovider.ErrStale) {
+	switch err := o.unusable(now); {
+	case err == nil:
+	case errors.Is(err, keyprovider.ErrStale):
 		add("stale", err)
+	case reason(err) != reason(o.failure):
+		add(reason(err), err) // denied, and out of reach since
 	}
 	if last := o.source.status.Load(); last != nil {
 		for i, d := range list {
