@@ -22,7 +22,7 @@ const (
 	// EventInvalid: Validate returned an error for the store's key.
 	EventInvalid EventKind = "invalid"
 	// EventDegraded: the store gives no key; Err says why. The last good key
-	// goes on serving.
+	// goes on serving; while NewSource waits for the first one there is none.
 	EventDegraded EventKind = "degraded"
 	// EventRecovered: the store gives the key again.
 	EventRecovered EventKind = "recovered"

@@ -16,6 +16,8 @@ const maxEvents = 256
 type reporter struct {
 	logger *slog.Logger
 	queues []*queue
+
+	adopted bool // the log has told of a key; belongs to the log's queue
 }
 
 func newReporter(opts SourceOptions, count func(SourceEvent)) *reporter {
@@ -157,8 +159,12 @@ func (r *reporter) log(e SourceEvent) {
 		attrs = append(attrs, slog.Int("dropped", e.Dropped))
 	}
 	what := message[e.Kind]
-	if e.Kind == EventSwapped && e.PreviousKey == nil {
+	switch {
+	case e.Kind == EventSwapped && e.PreviousKey == nil:
 		what = "fetched, the first one"
+		r.adopted = true
+	case e.Kind == EventDegraded && !r.adopted:
+		what = "store gives no key, and none was fetched before"
 	}
 	r.logger.LogAttrs(context.Background(), level, "keybearer: key "+what, attrs...)
 }

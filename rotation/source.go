@@ -3,6 +3,7 @@ package rotation
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,8 @@ import (
 )
 
 // A Source holds the current key of a provider and swaps it when the store's
-// changes. Create it with NewSource; the zero Source answers ErrClosed.
+// changes. Create it with NewSource; the zero Source answers ErrClosed,
+// and a nil one panics.
 //
 // All methods are safe for concurrent use. One goroutine of the Source decides
 // everything; the provider, Validate, OnEvent and the logger run elsewhere, so
@@ -35,12 +37,16 @@ type command func(o *owner, now instant)
 //
 // It blocks for the first key. ErrUnavailable, and a key that has expired
 // already, are retried with backoff until ctx ends; other classes of error
-// return at once. ctx bounds only this call and is not kept.
+// return at once. ctx bounds only this call and is not kept. A provider that
+// ignores the end of its context makes a NewSource that fails take as long as
+// Close.
 //
 // The Source owns p: Close, or a NewSource that fails, closes it if it is an
 // io.Closer.
 func NewSource(ctx context.Context, p keyprovider.KeyProvider, opts *SourceOptions) (*Source, error) {
-	if p == nil {
+	// An interface that holds a nil pointer comes of a constructor's error that
+	// nobody looked at.
+	if v := reflect.ValueOf(p); p == nil || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil() {
 		return nil, fmt.Errorf("rotation: NewSource needs a provider: %w", keyprovider.ErrInvalid)
 	}
 	s := &Source{

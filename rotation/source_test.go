@@ -79,6 +79,24 @@ func TestColdStartEndsWithContext(t *testing.T) {
 	})
 }
 
+// A provider that ignores the end of its context costs NewSource as long as it
+// costs Close.
+func TestColdStartWithDeafProvider(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := keyprovidertest.NewFake("")
+		fake.Next(keyprovidertest.Step{Delay: time.Hour, Deaf: true})
+		began := time.Now()
+		_, err := rotation.NewSource(expiring(t, time.Second), fake, quiet(rotation.SourceOptions{}))
+		if !errors.Is(err, context.DeadlineExceeded) || fake.Closes() != 1 {
+			t.Errorf("got %v with the provider closed %d times, want the context's error, and once", err, fake.Closes())
+		}
+		if took := time.Since(began); took != 6*time.Second {
+			t.Errorf("took %v, want the context's second and the five of Close", took)
+		}
+		wait(2 * time.Hour) // the deaf fetch returns
+	})
+}
+
 func TestColdStartWithExpiredKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := keyprovidertest.NewFake("")
@@ -96,8 +114,25 @@ func TestColdStartWithExpiredKey(t *testing.T) {
 }
 
 func TestNewSourceNeedsProvider(t *testing.T) {
-	if _, err := rotation.NewSource(t.Context(), nil, nil); !errors.Is(err, keyprovider.ErrInvalid) {
-		t.Errorf("got %v, want ErrInvalid", err)
+	for name, p := range map[string]keyprovider.KeyProvider{
+		"nil":         nil,
+		"nil pointer": (*keyprovidertest.Fake)(nil), // whose constructor's error was not looked at
+		"nil func":    keyprovider.Func(nil),
+	} {
+		if _, err := rotation.NewSource(t.Context(), p, nil); !errors.Is(err, keyprovider.ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
+	}
+}
+
+func TestProviderThatGivesNoSecret(t *testing.T) {
+	for name, k := range map[string]*keyprovider.Key{"nil": nil, "zero": {}} {
+		_, err := rotation.NewSource(t.Context(), keyprovider.Func(func(context.Context, keyprovider.Version) (*keyprovider.Key, error) {
+			return k, nil
+		}), quiet(rotation.SourceOptions{}))
+		if !errors.Is(err, keyprovider.ErrInvalid) {
+			t.Errorf("%s: got %v, want ErrInvalid", name, err)
+		}
 	}
 }
 

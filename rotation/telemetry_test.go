@@ -257,6 +257,25 @@ func TestLogIsOneLineForEachChange(t *testing.T) {
 	})
 }
 
+func TestLogOfColdStartSpeaksOfNoKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := keyprovidertest.NewFake(keyprovidertest.NewSecret())
+		fake.Next(keyprovidertest.Step{Err: keyprovider.ErrUnavailable})
+		var log lockedBuffer
+		source := open(t, fake, rotation.SourceOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		synctest.Wait()
+		if got := log.String(); !strings.Contains(got, "none was fetched before") || strings.Contains(got, "the last good one serves") {
+			t.Errorf("got %q, want no word of a key that serves", got)
+		}
+		fake.Fail(keyprovider.ErrUnavailable)
+		source.Refresh(t.Context())
+		synctest.Wait()
+		if !strings.Contains(log.String(), "the last good one serves") {
+			t.Errorf("got %q, want word of the key that serves", log.String())
+		}
+	})
+}
+
 func TestSourceShowsNoKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := secrets(2)
