@@ -69,16 +69,16 @@ func clocksDiffer(s *simulation) {
 // which is set now and then.
 func randomClocks(s *simulation) {
 	for seed := range 1000 {
-		random := rand.New(rand.NewPCG(uint64(seed), 6))
+		draw := draws(rand.New(rand.NewPCG(uint64(seed), 6)))
 		// A clock that jumps by the last one is a rotation that took too long: it is
 		// given up, and what is late may put its key into the store all the same,
 		// which stops the rotator.
-		skew := func() time.Duration { return skews[random.IntN(len(skews)-1)] }
+		skew := func() time.Duration { return skews[draw(len(skews)-1)] }
 		s.offer("", fmt.Sprintf("seed %d", seed), ours, func(w *world) {
 			w.clocks = func(int) time.Duration { return skew() }
 			w.atRandom(seed, func(a *actor, plan func(*simCall) fault) func(*simCall) fault {
 				return func(c *simCall) fault {
-					if random.IntN(50) == 0 { // planning is held: one at a time
+					if draw(50) == 0 {
 						a.ahead.Store(int64(skew()))
 						w.note("%s: CLOCK SET, ahead by %s", a.name, time.Duration(a.ahead.Load()))
 					}

@@ -110,15 +110,20 @@ func twoStandStillInTurn(s *simulation) {
 	s.explore()
 }
 
-// disturb is a plan in which anything may happen to a call, now and then. Each
-// call takes a moment of its own, so that the processes mix.
-func disturb(random *rand.Rand) func(*simCall) fault {
+// draws returns a random.IntN that goroutines share.
+func draws(random *rand.Rand) func(n int) int {
 	var mu sync.Mutex
-	draw := func(n int) int {
+	return func(n int) int {
 		mu.Lock()
 		defer mu.Unlock()
 		return random.IntN(n)
 	}
+}
+
+// disturb is a plan in which anything may happen to a call, now and then. Each
+// call takes a moment of its own, so that the processes mix.
+func disturb(random *rand.Rand) func(*simCall) fault {
+	draw := draws(random)
 	return func(c *simCall) fault {
 		moment := time.Duration(1+draw(500)) * time.Millisecond / 3
 		if draw(20) == 0 {
