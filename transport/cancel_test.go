@@ -26,6 +26,23 @@ func TestKeyErrors(t *testing.T) {
 	}
 }
 
+// TestNoKeyAtAll: a source that gives nothing is told of, not borne.
+func TestNoKeyAtAll(t *testing.T) {
+	base := roundTripFunc(func(*http.Request) (*http.Response, error) {
+		t.Error("a request without a key reached the base")
+		return nil, errTest
+	})
+	for _, key := range []*keyprovider.Key{nil, {}} {
+		rt := newTestTransport(t, always(key), &Options{Base: base})
+		if _, err := rt.RoundTrip(newRequest(t, "GET", "https://api.openai.com", nil)); !errors.Is(err, keyprovider.ErrInvalid) {
+			t.Errorf("error is %v, want ErrInvalid", err)
+		}
+		if err := Probe(&Options{Base: base})(t.Context(), key); !errors.Is(err, keyprovider.ErrInvalid) || errors.Is(err, keyprovider.ErrUnavailable) {
+			t.Errorf("error of a probe is %v, want ErrInvalid", err)
+		}
+	}
+}
+
 // TestCancelled: whoever waits for a key, or for another one, stops when its own
 // context ends.
 func TestCancelled(t *testing.T) {

@@ -40,6 +40,8 @@ func TestBodyIsClosed(t *testing.T) {
 		{"base fails", fail, always(v2), "https://api.openai.com", 1, true},
 		{"no key", ok, &scripted{keyErr: keyprovider.ErrExpired}, "https://api.openai.com", 1, true},
 		{"nil key", ok, sequence(nil), "https://api.openai.com", 1, true},
+		{"zero key", ok, sequence(new(keyprovider.Key)), "https://api.openai.com", 1, true},
+		{"refused, the other key is a zero value", ok, sequence(v1, new(keyprovider.Key)), "https://api.openai.com", 1, false},
 		{"origin", ok, always(v2), "https://example.com", 1, true},
 		{"route", ok, always(v2), "https://api.openai.com/other", 1, true},
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/keybearer/keybearer/internal/openaitest"
@@ -79,6 +80,30 @@ func TestProbeRequest(t *testing.T) {
 	cancel()
 	if err := probe(ctx, key); !errors.Is(err, context.Canceled) || !errors.Is(err, keyprovider.ErrUnavailable) {
 		t.Errorf("error of a cancelled probe is %v, want ErrUnavailable and context.Canceled", err)
+	}
+}
+
+// TestProbeIsNoRefusal: a key that a probe finds dead was borne by no call, and
+// counts and warns as none.
+func TestProbeIsNoRefusal(t *testing.T) {
+	for name, refused := range map[string]func(int, http.Header, []byte) bool{
+		"OpenAI's rules": nil,
+		"rules of its own": func(status int, h http.Header, body []byte) bool {
+			return status == 401 && h.Get("Content-Type") != "" && string(body) == deadKey
+		},
+	} {
+		w := newWatcher(t)
+		opts := w.over(roundTripFunc(func(*http.Request) (*http.Response, error) { return answer(401, deadKey), nil }))
+		opts.Refused = refused
+		if err := Probe(opts)(t.Context(), newKey(t, "v1")); !errors.Is(err, keyprovider.ErrDenied) {
+			t.Errorf("%s: error is %v, want ErrDenied", name, err)
+		}
+		if got := w.metrics(refusalsName); got != "" || w.logs.String() != "" {
+			t.Errorf("%s: the metric says %q, the log %q", name, got, w.logs.String())
+		}
+		if got := attrs(ended(t, w.spans, 1)[0]); !strings.Contains(got, "error.type=401\n") {
+			t.Errorf("%s: the span of the probe is\n%s", name, got)
+		}
 	}
 }
 
