@@ -55,7 +55,7 @@ func TestLeaseIsHeldAndRenewed(t *testing.T) {
 			t.Fatal("a key was returned whose lease has ended")
 		}
 	}
-	if got := g.count("GET " + mount); got != 1 {
+	if got := g.count("GET " + mount + "/openai"); got != 1 {
 		t.Errorf("reads = %d, want 1", got)
 	}
 	if got := g.count("PUT sys/leases/renew"); got < 1 || got > 4 {
@@ -65,7 +65,7 @@ func TestLeaseIsHeldAndRenewed(t *testing.T) {
 		t.Errorf("leases = %d, want 1", got)
 	}
 	fetch(t, p, "") // a key was refused, say
-	if got := g.count("GET " + mount); got != 2 {
+	if got := g.count("GET " + mount + "/openai"); got != 2 {
 		t.Errorf("reads = %d, want another", got)
 	}
 }
