@@ -32,6 +32,22 @@ func (j *joinedError) Error() string {
 
 func (j *joinedError) Unwrap() []error { return j.errs }
 
+// MarshalText lets encoders, of a Status, write what Error returns.
+func (j *joinedError) MarshalText() ([]byte, error) { return []byte(j.Error()), nil }
+
+// A stateError says what is wrong with a key that is held. Its text holds no
+// secret.
+type stateError struct {
+	text  string
+	class error // nil: none
+}
+
+func (e *stateError) Error() string { return e.text }
+func (e *stateError) Unwrap() error { return e.class }
+
+// MarshalText lets encoders, of a Status, write what Error returns.
+func (e *stateError) MarshalText() ([]byte, error) { return []byte(e.text), nil }
+
 // safe returns an error of a provider in a form whose text holds no secret:
 // what is not of type *keyprovider.Error already is wrapped in one.
 func safe(provider string, err error) error {

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
-// SourceStatus describes a Source at one moment. It holds no secret.
+// SourceStatus describes a Source at one moment. It holds no secret, and encodes
+// as JSON with the texts of its errors.
 type SourceStatus struct {
 	// Provider is the provider's name.
 	Provider string
@@ -198,9 +198,9 @@ func (o *owner) degraded(now instant) []Degradation {
 
 // about is an error about a held key.
 func (o *owner) about(h *held, what string, class error) error {
-	text := strings.Join([]string{o.source.name, h.key.String() + " " + what}, ": ")
-	if class == nil {
-		return errors.New(text)
+	text := o.source.name + ": " + h.key.String() + " " + what
+	if class != nil {
+		text += ": " + class.Error()
 	}
-	return fmt.Errorf("%s: %w", text, class)
+	return &stateError{text, class}
 }
