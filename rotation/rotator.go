@@ -62,15 +62,15 @@ func NewRotator(issuer Issuer, store Store, opts *RotatorOptions) (*Rotator, err
 	if name == "" || len(name) > maxName {
 		return nil, refused("the Store has no name, or one of more than 1024 characters")
 	}
-	o, longest, err := opts.resolve(store)
+	most := maxLifetime
+	if l, ok := issuer.(LifetimeLimiter); ok {
+		if limit := l.MaxLifetime(); limit > 0 {
+			most = min(most, limit)
+		}
+	}
+	o, longest, err := opts.resolve(store, most)
 	if err != nil {
 		return nil, err
-	}
-	if l, ok := issuer.(LifetimeLimiter); ok {
-		if most := l.MaxLifetime(); most > 0 && o.Lifetime > most {
-			return nil, refused(fmt.Sprintf("Lifetime is %s (three times the longest time between two rotations, unless it is set), and the issuer's keys live for %s at most: rotate more often",
-				o.Lifetime, most))
-		}
 	}
 	return newRotator(issuer, store, name, o, longest), nil
 }

@@ -112,16 +112,17 @@ const (
 )
 
 // resolve returns a copy of opts with every default filled in, the longest
-// interval of its schedule, and what is wrong with it. Afterwards a zero Quiet,
+// interval of its schedule, and what is wrong with it. No key may live for longer
+// than most. Afterwards a zero Quiet,
 // MaxDrain or overlap means none.
-func (opts *RotatorOptions) resolve(store Store) (o RotatorOptions, longest time.Duration, err error) {
+func (opts *RotatorOptions) resolve(store Store, most time.Duration) (o RotatorOptions, longest time.Duration, err error) {
 	if opts != nil {
 		o = *opts
 	}
 	if o.now == nil {
 		o.now = time.Now
 	}
-	if longest, err = o.resolveSchedule(); err != nil {
+	if longest, err = o.resolveSchedule(most); err != nil {
 		return o, 0, err
 	}
 	part := func(of time.Duration, d int64) time.Duration { return min(of, longest/time.Duration(d)) }
@@ -161,14 +162,14 @@ func (opts *RotatorOptions) resolve(store Store) (o RotatorOptions, longest time
 }
 
 // resolveSchedule fills in the schedule and the lifetime that follows from it.
-func (opts *RotatorOptions) resolveSchedule() (time.Duration, error) {
+func (opts *RotatorOptions) resolveSchedule(most time.Duration) (time.Duration, error) {
 	if opts.Schedule == nil {
 		opts.Schedule = Every(defaultSchedule)
 	}
 	if opts.Lifetime < 0 {
 		return 0, refused("Lifetime is negative")
 	}
-	fallback := defaultKeyLifetime
+	fallback := min(defaultKeyLifetime, most)
 	if b, ok := opts.Schedule.(byExpiry); ok {
 		if b.before <= 0 || b.before > maxLifetime {
 			return 0, refused("ByExpiry needs a time before the end that is more than zero and at most ten years")
@@ -190,6 +191,9 @@ func (opts *RotatorOptions) resolveSchedule() (time.Duration, error) {
 		return 0, refused(fmt.Sprintf("%s lie between two rotations, more than %s: rotate more often", longest, maxLifetime/intervals))
 	case opts.Lifetime > maxLifetime:
 		return 0, refused("Lifetime is more than ten years: a key should not outlive the one who made it")
+	case opts.Lifetime > most:
+		return 0, refused(fmt.Sprintf("Lifetime is %s (three times the longest time between two rotations, unless it is set), and the issuer's keys live for %s at most: rotate more often",
+			opts.Lifetime, most))
 	case longest < 0:
 		return 0, refused("ByExpiry rotates sooner than keys live: its time is more than Lifetime")
 	case opts.Lifetime < intervals*longest:

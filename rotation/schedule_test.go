@@ -81,10 +81,13 @@ func TestNowIsOnce(t *testing.T) {
 	})
 }
 
-// limited is an Issuer whose keys live for a year at most.
-type limited struct{ rotation.Issuer }
+// limited is an Issuer whose keys live for so long at most.
+type limited struct {
+	rotation.Issuer
+	most time.Duration
+}
 
-func (limited) MaxLifetime() time.Duration { return 365 * day }
+func (l limited) MaxLifetime() time.Duration { return l.most }
 
 // monthly is a Schedule that others wrote.
 type monthly struct{}
@@ -129,10 +132,10 @@ func TestRotatorOptions(t *testing.T) {
 			t.Errorf("%s: got %v, want ErrInvalid with %q", tt.name, err, tt.want)
 		}
 	}
-	for interval, want := range map[time.Duration]error{121 * day: nil, 122 * day: keyprovider.ErrInvalid} {
-		_, err := rotation.NewRotator(limited{rotationtest.NewService().Issuer("svc")}, store, &rotation.RotatorOptions{Schedule: rotation.Every(interval)})
+	for schedule, want := range map[rotation.Schedule]error{rotation.Every(20 * day): nil, rotation.Every(21 * day): keyprovider.ErrInvalid, rotation.Now(): nil} {
+		_, err := rotation.NewRotator(limited{rotationtest.NewService().Issuer("svc"), 60 * day}, store, &rotation.RotatorOptions{Schedule: schedule})
 		if !errors.Is(err, want) {
-			t.Errorf("every %s, with keys that live for a year: %v, want %v", interval, err, want)
+			t.Errorf("%v, with keys that live for 60 days: %v, want %v", schedule, err, want)
 		}
 	}
 	if _, err := rotation.NewRotator(nil, store, nil); !errors.Is(err, keyprovider.ErrInvalid) {
