@@ -11,7 +11,8 @@ import (
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
-// Provider reads the key from one secret. It is safe for concurrent use.
+// Provider reads the key from one secret. It is safe for concurrent use. Make
+// one with New.
 type Provider struct {
 	name    string
 	secret  awsclient.Secret

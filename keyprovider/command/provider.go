@@ -12,6 +12,7 @@ import (
 
 // Provider provides the key that a helper program prints. It is safe for
 // concurrent use and needs no closing: no helper outlives the Fetch that runs it.
+// Make one with New.
 type Provider struct {
 	argv []string
 	opts Options
@@ -63,6 +64,9 @@ func New(argv []string, opts *Options) (*Provider, error) {
 // documentation lists the errors.
 func (p *Provider) Fetch(ctx context.Context, last keyprovider.Version) (*keyprovider.Key, error) {
 	arrived := time.Now()
+	if p.turn == nil {
+		return nil, p.failure(keyprovider.ErrInvalid, keyprovider.Reason("the Provider is a zero value: make it with New", nil))
+	}
 	if ctx.Err() != nil {
 		return nil, p.failure(keyprovider.ErrUnavailable, ctx.Err())
 	}

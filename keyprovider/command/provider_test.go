@@ -135,3 +135,10 @@ func ExampleNew() {
 	fmt.Println(provider) // hand it to rotation.NewSource
 	// Output: command:sh
 }
+
+func TestZeroProvider(t *testing.T) {
+	var p Provider
+	if _, err := p.Fetch(t.Context(), ""); !errors.Is(err, keyprovider.ErrInvalid) {
+		t.Errorf("Fetch: %v, want ErrInvalid", err)
+	}
+}

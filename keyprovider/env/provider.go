@@ -27,7 +27,8 @@ type Options struct {
 }
 
 // Provider provides the key that an environment variable holds, or the file
-// that one names. It is safe for concurrent use and needs no closing.
+// that one names. It is safe for concurrent use and needs no closing. Make one
+// with New.
 type Provider struct {
 	name string
 	opts Options

@@ -45,7 +45,7 @@ type Options struct {
 }
 
 // Provider provides the key that a file holds. It is safe for concurrent use
-// and needs no closing.
+// and needs no closing. Make one with New.
 type Provider struct {
 	place  place
 	opts   Options

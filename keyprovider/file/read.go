@@ -52,6 +52,9 @@ func unchanged(a, b fs.FileInfo) bool {
 // read returns what the file holds once it stands still. It returns when ctx
 // is done even where the file system hangs.
 func (p *Provider) read(ctx context.Context) (*snapshot, error) {
+	if p.slots == nil {
+		return nil, p.failure(keyprovider.ErrInvalid, keyprovider.Reason("the Provider is a zero value: make it with New", nil))
+	}
 	if ctx.Err() != nil {
 		return nil, p.failure(keyprovider.ErrUnavailable, ctx.Err())
 	}

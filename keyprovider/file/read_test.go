@@ -167,3 +167,10 @@ func replace(tb testing.TB, path, content string) {
 		tb.Fatal(err)
 	}
 }
+
+func TestZeroProvider(t *testing.T) {
+	var p Provider
+	if _, err := p.Fetch(t.Context(), ""); !errors.Is(err, keyprovider.ErrInvalid) {
+		t.Errorf("Fetch: %v, want ErrInvalid", err)
+	}
+}

@@ -14,7 +14,7 @@ import (
 )
 
 // Provider provides the key that a secret of Vault holds. It is safe for
-// concurrent use.
+// concurrent use. Make one with New.
 type Provider struct {
 	path    string
 	name    string
@@ -92,6 +92,9 @@ func (p *Provider) Fetch(ctx context.Context, last keyprovider.Version) (*keypro
 }
 
 func (p *Provider) fetch(ctx context.Context, last keyprovider.Version) (*keyprovider.Key, error) {
+	if p.session == nil {
+		return nil, &keyprovider.Error{Class: keyprovider.ErrInvalid, Err: keyprovider.Reason("the Provider is a zero value: make it with New", nil)}
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, &keyprovider.Error{Class: keyprovider.ErrUnavailable, Err: err}
 	}

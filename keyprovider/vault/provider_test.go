@@ -207,3 +207,10 @@ func TestClosed(t *testing.T) {
 		t.Errorf("tokens revoked = %d, want 1", got)
 	}
 }
+
+func TestZeroProvider(t *testing.T) {
+	var p Provider
+	if _, err := p.Fetch(t.Context(), ""); !errors.Is(err, keyprovider.ErrInvalid) {
+		t.Errorf("Fetch: %v, want ErrInvalid", err)
+	}
+}

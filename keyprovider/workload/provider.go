@@ -12,7 +12,7 @@ import (
 )
 
 // Provider provides access tokens of a service account. It is safe for
-// concurrent use and needs no closing.
+// concurrent use and needs no closing. Make one with New.
 type Provider struct {
 	opts   Options
 	name   string

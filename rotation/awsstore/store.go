@@ -14,7 +14,7 @@ import (
 
 // Store keeps a key in a secret of AWS Secrets Manager. It is safe for
 // concurrent use, and any number of Stores, in any number of processes, may be
-// of the same secret.
+// of the same secret. Make one with New.
 type Store struct {
 	name   string // "awssm:" and the ARN
 	arn    string

@@ -16,7 +16,7 @@ type Options struct {
 }
 
 // A Schedule is a rotation.Schedule: it is due whenever its expression matches
-// the clock. It is immutable, and safe for concurrent use.
+// the clock. It is immutable, and safe for concurrent use. Make one with New.
 type Schedule struct {
 	text     string
 	expr     cronexpr.Expression

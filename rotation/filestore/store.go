@@ -32,7 +32,7 @@ type Options struct {
 }
 
 // Store is a rotation.Store in files of one host. It is safe for concurrent
-// use, by other processes too, and needs no closing.
+// use, by other processes too, and needs no closing. Make one with New.
 type Store struct {
 	place place
 	field string

@@ -14,7 +14,7 @@ import (
 
 // Store keeps a key in a secret of a KV engine of version 2. It is safe for
 // concurrent use, and any number of Stores, in any number of processes, may be
-// of the same secret.
+// of the same secret. Make one with New.
 type Store struct {
 	path    string
 	name    string
