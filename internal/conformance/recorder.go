@@ -51,25 +51,42 @@ func (r *Recorder) Failures() []string {
 // Reason is what the check said when it was skipped, "" if it was not.
 func (r *Recorder) Reason() string { return r.skipped }
 
-// The methods of testing.TB that a check uses.
-
+// Errorf records a failure, as do Error, Fail, Fatalf and Fatal.
 func (r *Recorder) Errorf(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))
 }
+
+// Error implements testing.TB.
 func (r *Recorder) Error(args ...any) { r.Errorf("%s", fmt.Sprint(args...)) }
-func (r *Recorder) Fail()             { r.Errorf("failed") }
-func (r *Recorder) FailNow()          { runtime.Goexit() }
+
+// Fail implements testing.TB.
+func (r *Recorder) Fail() { r.Errorf("failed") }
+
+// FailNow ends the check, as do Fatalf, Fatal and Skipf.
+func (r *Recorder) FailNow() { runtime.Goexit() }
+
+// Fatalf implements testing.TB.
 func (r *Recorder) Fatalf(format string, args ...any) {
 	r.Errorf(format, args...)
 	runtime.Goexit()
 }
+
+// Fatal implements testing.TB.
 func (r *Recorder) Fatal(args ...any) { r.Fatalf("%s", fmt.Sprint(args...)) }
-func (r *Recorder) Failed() bool      { return len(r.Failures()) > 0 }
+
+// Failed reports whether the check has failed.
+func (r *Recorder) Failed() bool { return len(r.Failures()) > 0 }
+
+// Skipf records why the check is skipped.
 func (r *Recorder) Skipf(format string, args ...any) {
 	r.skipped = fmt.Sprintf(format, args...)
 	runtime.Goexit()
 }
-func (r *Recorder) Skipped() bool    { return r.skipped != "" }
+
+// Skipped reports whether the check was skipped.
+func (r *Recorder) Skipped() bool { return r.skipped != "" }
+
+// Cleanup is for what is to be done when the check is over, the last first.
 func (r *Recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
