@@ -29,6 +29,12 @@ import (
 // quick. Implementations are safe for concurrent use and do not panic; if one
 // does, its panic goes on when the others have been told the end. A redirect
 // that http.Client follows is a further call.
+//
+// So is each retry of a client library. openai-go takes every error of an
+// http.RoundTripper for one of the connection and repeats the call, twice by
+// default and after a pause, also one that an Observer refused: such a call is
+// three times asked for. Count what was spent at End, or turn its retries off
+// (option.WithMaxRetries(0)). go-openai does not repeat calls.
 type Observer interface {
 	Begin(ctx context.Context, c *Call) error
 	End(ctx context.Context, c *Call)
@@ -47,9 +53,9 @@ type Call struct {
 	ServerAddress string
 	ServerPort    int
 
-	// What the request says of itself. At Begin this is known if the body can be
-	// had twice (http.Request.GetBody), within its first mebibyte; else it is
-	// known at End, as far as the body was sent.
+	// What the request says of itself. At Begin this is known if the body lies in
+	// memory, as those of http.NewRequest and of the client libraries do, within
+	// its first mebibyte; else it is known at End, as far as the body was sent.
 	Model     string // "" where there is none, or none is known yet
 	MaxTokens int64  // 0: no limit is stated
 	Stream    bool

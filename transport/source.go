@@ -13,7 +13,8 @@ type KeySource interface {
 	// Key returns the key to use now. It is called once for each request: its
 	// normal answer should cost no more than a load from memory. As long as the
 	// key has not changed it should return the same pointer, because what the
-	// Transport prepares for a key is kept by pointer.
+	// Transport prepares for a key is kept by pointer. A Key that is a zero value
+	// counts as none.
 	Key(ctx context.Context) (*keyprovider.Key, error)
 
 	// Reject reports that the service refused a key, and returns the one to try
