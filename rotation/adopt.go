@@ -47,12 +47,14 @@ func (o *owner) hold(k *keyprovider.Key, now instant) *held {
 
 // older reports whether the store's key was stored before the one that serves
 // and is therefore, so soon after a swap, the answer of a replica that lags. It
-// is believed at once if the service refused the newer one.
+// is believed at once if the service refused the newer one, and while a call
+// waits that was refused: the late answer to one that was let in before clears
+// the mark on the key, but says nothing of what is true by now.
 func (o *owner) older(k *keyprovider.Key, now instant) bool {
 	h := o.serving
 	stored, held := k.Info().CreatedAt, h.key.Info().CreatedAt
 	return !stored.IsZero() && !held.IsZero() && stored.Before(held) &&
-		!h.refused && !h.servedAt.after(staleWindow).due(now)
+		!h.refused && len(o.rejects) == 0 && !h.servedAt.after(staleWindow).due(now)
 }
 
 // trialAt is when the candidate is tried next.
