@@ -54,6 +54,18 @@ type IssuedKey struct {
 	CreatedAt  time.Time
 	LastUsedAt time.Time // zero: never, as far as the service has noticed
 	ExpiresAt  time.Time // zero: never
+
+	// AsOf is the service's own clock when it told this; zero: it does not tell.
+	// A Rotator whose host's clock is ahead takes no time for passed by it.
+	AsOf time.Time
+}
+
+// by returns the time by the clock that is behind, the host's or the service's.
+func (k *IssuedKey) by(now time.Time) time.Time {
+	if k.AsOf.IsZero() || k.AsOf.After(now) {
+		return now
+	}
+	return k.AsOf
 }
 
 // Restriction is what Restrict narrows a key to.

@@ -46,6 +46,9 @@ func newRehearsal(ctx context.Context, r *Rotator) (*rehearsal, error) {
 	}
 	h.keys, err = r.list(ctx)
 	h.keys = slices.Clone(h.keys)
+	for i := range h.keys {
+		h.keys[i].AsOf = time.Time{} // the clock is the rehearsal's from here on
+	}
 	return h, err
 }
 

@@ -146,6 +146,9 @@ func (r *Rotator) inspect(ctx context.Context, id string) (*IssuedKey, error) {
 		if err == nil && k.ID != id {
 			err = malformed("", "the issuer showed another key than it was asked for")
 		}
+		if err == nil && !k.AsOf.IsZero() {
+			r.seen.skewed(k.AsOf.Sub(r.now()))
+		}
 		return &k, err
 	})
 }

@@ -64,10 +64,11 @@ func (t *turn) drained(ctx context.Context, p pointer) (ending, error) {
 			since = k.CreatedAt
 		}
 	}
-	if end := since.Add(overlap); t.now().Before(end) {
+	end := since.Add(overlap)
+	if t.now().Before(end) {
 		return waits(end, "the overlap of %s with the old key", overlap), nil
 	}
-	out, err := t.veto(ctx, p)
+	out, err := t.veto(ctx, p, end)
 	if err == nil {
 		t.seen.veto(out.why, out.alarming)
 	}
@@ -83,8 +84,9 @@ func (t *turn) drained(ctx context.Context, p pointer) (ending, error) {
 	return out, err
 }
 
-// veto returns what speaks against taking the former key away, after the overlap.
-func (t *turn) veto(ctx context.Context, p pointer) (ending, error) {
+// veto returns what speaks against taking the former key away, after the overlap
+// that ended by this host's clock. Where that is ahead of the issuer's it has not.
+func (t *turn) veto(ctx context.Context, p pointer, end time.Time) (ending, error) {
 	former := t.st.Former
 	check := t.now().Add(max(time.Second, min(5*time.Minute, t.opts.Quiet)))
 	if former.Foreign {
@@ -107,13 +109,20 @@ func (t *turn) veto(ctx context.Context, p pointer) (ending, error) {
 	if err != nil {
 		return ending{}, err
 	}
-	if k == nil || k.expired(t.now()) || t.st.Emergency || t.opts.Quiet <= 0 {
+	if k == nil {
 		return ending{}, nil
 	}
-	if quiet := k.LastUsedAt.Add(t.opts.Quiet); !k.LastUsedAt.IsZero() && quiet.After(t.now()) {
-		return waits(earliest(quiet, check), "the old key was used at %s", k.LastUsedAt.UTC().Format(time.RFC3339)), nil
+	now := k.by(t.now())
+	if left := end.Sub(now); left > 0 && !k.expired(now) {
+		return waits(earliest(t.now().Add(left), check), "the overlap with the old key lasts on by the issuer's clock, which this host's is ahead of"), nil
 	}
-	return t.vetoByUsage(ctx, check)
+	if k.expired(now) || t.st.Emergency || t.opts.Quiet <= 0 {
+		return ending{}, nil
+	}
+	if left := k.LastUsedAt.Add(t.opts.Quiet).Sub(now); !k.LastUsedAt.IsZero() && left > 0 {
+		return waits(earliest(t.now().Add(left), check), "the old key was used at %s", k.LastUsedAt.UTC().Format(time.RFC3339)), nil
+	}
+	return t.vetoByUsage(ctx, now.Add(-t.opts.Quiet), check)
 }
 
 func earliest(a, b time.Time) time.Time {
@@ -124,12 +133,11 @@ func earliest(a, b time.Time) time.Time {
 }
 
 // vetoByUsage asks an Issuer that counts requests. Not to know is a veto, too.
-func (t *turn) vetoByUsage(ctx context.Context, check time.Time) (ending, error) {
+func (t *turn) vetoByUsage(ctx context.Context, since, check time.Time) (ending, error) {
 	usage, ok := t.issuer.(UsageReader)
 	if !ok {
 		return ending{}, nil
 	}
-	since := t.now().Add(-t.opts.Quiet)
 	n, err := call(ctx, t.Rotator, patience*t.opts.CallTimeout, "count the old key's requests", func(ctx context.Context) (int64, error) {
 		return usage.Usage(ctx, t.st.Former.ID, since)
 	})

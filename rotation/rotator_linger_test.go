@@ -65,3 +65,50 @@ func TestRevokedKeysThatAreStillListed(t *testing.T) {
 		}
 	})
 }
+
+// behind is an Issuer whose clock is behind the Rotator's: the host's is ahead.
+type behind struct {
+	*rotationtest.ServiceIssuer
+	by time.Duration
+}
+
+func (b behind) Inspect(ctx context.Context, id string) (rotation.IssuedKey, error) {
+	k, err := b.ServiceIssuer.Inspect(ctx, id)
+	k.AsOf = time.Now().Add(-b.by)
+	return k, err
+}
+
+// Where the host's clock is ahead, neither the overlap nor Quiet is over before
+// it is by the issuer's clock, too.
+func TestClockAheadOfTheIssuers(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			r, err := rotation.NewRotator(behind{w.issuer, 3 * time.Hour}, w.store, &rotation.RotatorOptions{
+				Overlap: time.Hour, Quiet: 30 * time.Minute, Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.settle(r, rotation.PhaseIdle)
+			old := w.current()
+			w.until(r, rotation.PhaseDraining)
+			began := time.Now()
+			if used {
+				time.Sleep(time.Hour)
+				_ = w.service.Call(old)
+			}
+			lastUse := time.Now()
+			w.until(r, rotation.PhaseIdle)
+			got, want := time.Since(began), 4*time.Hour
+			if used {
+				want = max(want, lastUse.Sub(began)+3*time.Hour+30*time.Minute)
+			}
+			if got < want || got > want+10*time.Minute {
+				t.Errorf("used %t: the old key went after %s, want %s", used, got, want)
+			}
+			if err := r.Health(); err == nil {
+				t.Error("Health does not tell of the clocks")
+			}
+		})
+	}
+}

@@ -8,10 +8,12 @@ import (
 )
 
 // seen is what a Rotator has seen of late: what Health and the metrics tell
-// without I/O. It knows no Rotator, so that the metrics keep none alive.
+// without I/O. It knows no Rotator, and none of the user's functions, which may
+// know one: the metrics, which know it, would keep that alive for ever.
 type seen struct {
 	store    string
-	opts     RotatorOptions
+	now      func() time.Time
+	maxDrain time.Duration
 	interval time.Duration
 
 	mu       sync.Mutex
@@ -33,10 +35,8 @@ type seen struct {
 }
 
 func newSeen(store string, opts RotatorOptions, longest time.Duration) *seen {
-	return &seen{store: store, opts: opts, interval: longest, causes: map[string]bool{}}
+	return &seen{store: store, now: opts.now, maxDrain: opts.MaxDrain, interval: longest, causes: map[string]bool{}}
 }
-
-func (s *seen) now() time.Time { return s.opts.now() }
 
 func (s *seen) state(st *state, rev Revision) {
 	s.mu.Lock()
@@ -213,7 +213,7 @@ func (s *seen) keyHealth(now time.Time) []error {
 	}
 	draining := st.Former != nil && !st.PromotedAt.IsZero()
 	switch {
-	case draining && s.opts.MaxDrain > 0 && now.Sub(st.PromotedAt) > s.opts.MaxDrain:
+	case draining && s.maxDrain > 0 && now.Sub(st.PromotedAt) > s.maxDrain:
 		add("the old key drains since %s%s", st.PromotedAt.Format(time.RFC3339), because(s.vetoed))
 	case draining && s.vetoed != "" && s.alarming:
 		add("the old key cannot be revoked%s", because(s.vetoed))

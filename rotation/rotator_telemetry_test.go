@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/keybearer/keybearer/rotation"
+	"github.com/keybearer/keybearer/rotation/rotationtest"
 )
 
 // One span for a rotation, a child for each step, also of those that another
@@ -116,4 +118,46 @@ func TestRotationMetrics(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A Rotator that nobody has any more is forgotten by the metrics, even if its
+// events go to whoever had it.
+func TestMetricsLetTheRotatorGo(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	healthy := func() bool {
+		var data metricdata.ResourceMetrics
+		if err := reader.Collect(t.Context(), &data); err != nil {
+			t.Fatal(err)
+		}
+		for _, scope := range data.ScopeMetrics {
+			for _, m := range scope.Metrics {
+				if m.Name == "keybearer.rotation.healthy" {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	func() {
+		var owner struct{ r *rotation.Rotator }
+		r, err := rotation.NewRotator(rotationtest.NewService().Issuer("svc"), rotationtest.NewMemory("test"), &rotation.RotatorOptions{
+			MeterProvider: provider, OnEvent: func(rotation.RotatorEvent) { runtime.KeepAlive(&owner) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner.r = r
+		if !healthy() {
+			t.Error("no metric while it is there")
+		}
+		runtime.KeepAlive(&owner)
+	}()
+	for range 1000 {
+		runtime.GC()
+		runtime.Gosched()
+		if !healthy() {
+			return
+		}
+	}
+	t.Error("it is still measured")
 }

@@ -34,6 +34,7 @@ func (c *call) raw(body []byte) {
 // where the key belongs to one.
 func (c *call) commonHeaders() {
 	h := c.w.Header()
+	h.Set("Date", c.now.UTC().Format(http.TimeFormat)) // by the fake's clock
 	h.Set("X-Request-Id", c.id)
 	h.Set("Openai-Version", "2020-10-01")
 	h.Set("Openai-Processing-Ms", "7") // constant: nobody should learn timing from a fake

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
+
+	"github.com/openai/openai-go/v3/option"
 )
 
 // maxAnswer bounds an answer, which the SDK reads whole. A page of a hundred
@@ -35,4 +38,18 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n
 	return n, err
+}
+
+// dated notes by the service's clock when it answered; zero if it does not say.
+func dated(at *time.Time) option.RequestOption {
+	return option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+		resp, err := next(req)
+		*at = time.Time{}
+		if err == nil {
+			if date, parseErr := http.ParseTime(resp.Header.Get("Date")); parseErr == nil {
+				*at = date.UTC()
+			}
+		}
+		return resp, err
+	})
 }

@@ -103,8 +103,9 @@ func (i *Issuer) Inspect(ctx context.Context, id string) (rotation.IssuedKey, er
 		return i.find(ctx, id) // whose a key is depends on its siblings
 	}
 	var k *openai.ProjectAPIKey
+	var asOf time.Time
 	f := i.read(ctx, func(opts ...option.RequestOption) (err error) {
-		k, err = i.client.Projects.APIKeys.Get(ctx, i.opts.Project, id, opts...)
+		k, err = i.client.Projects.APIKeys.Get(ctx, i.opts.Project, id, append(opts, dated(&asOf))...)
 		if err == nil && (k == nil || k.ID != id) {
 			err = errUnreadable
 		}
@@ -112,7 +113,9 @@ func (i *Issuer) Inspect(ctx context.Context, id string) (rotation.IssuedKey, er
 	})
 	switch {
 	case f == nil:
-		return i.issued(*k, 0)
+		issued, err := i.issued(*k, 0)
+		issued.AsOf = asOf
+		return issued, err
 	case f.class == keyprovider.ErrNotFound:
 		// A caller takes it for the end of the key. Is it not rather the project
 		// that is unknown to this admin key?

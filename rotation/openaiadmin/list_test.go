@@ -189,3 +189,21 @@ func TestRetries(t *testing.T) {
 		mustBe(t, err, keyprovider.ErrUnavailable, "429 rate_limit_exceeded")
 	})
 }
+
+// Inspect tells the service's own time, which the Rotator holds its host's clock
+// against.
+func TestAsOf(t *testing.T) {
+	inBubble(t, openaitest.AdminBehaviour{}, nil, func(t *testing.T, w *world) {
+		key, err := w.issuer.Issue(t.Context(), "keybearer/test", time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := w.issuer.Inspect(t.Context(), key.Info().ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(k.AsOf); d < 0 || d >= time.Second { // as Date has it
+			t.Errorf("AsOf is %s, %s ago; want now", k.AsOf, d)
+		}
+	})
+}

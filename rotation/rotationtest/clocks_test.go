@@ -10,12 +10,11 @@ import (
 )
 
 // skews are by how much a process's clock may be ahead, or behind: less than is
-// noticed, more, as much as an overlap, more, and more than the time between two
-// rotations. None is ahead by as much as Quiet: to a clock that is ahead by the
-// overlap both are over at once, and the old key goes while readers still have
-// it, which docs/rotation.md says.
+// noticed, less than the overlap, as much, more, more than the time between two
+// rotations.
 var skews = []time.Duration{
-	3 * time.Minute, -3 * time.Minute, simQuiet / 2, -simOverlap / 2, -simOverlap, -3 * simOverlap, -simInterval - simOverlap,
+	3 * time.Minute, -3 * time.Minute, simOverlap / 2, -simOverlap / 2, simOverlap, -simOverlap, 3 * simOverlap, -3 * simOverlap,
+	simInterval + simOverlap, -simInterval - simOverlap,
 }
 
 // setClock gives a rotator a clock of its own. The option is unexported because
@@ -70,10 +69,10 @@ func clocksDiffer(s *simulation) {
 func randomClocks(s *simulation) {
 	for seed := range 1000 {
 		draw := draws(rand.New(rand.NewPCG(uint64(seed), 6)))
-		// A clock that jumps by the last one is a rotation that took too long: it is
+		// A clock that jumps by the last two is a rotation that took too long: it is
 		// given up, and what is late may put its key into the store all the same,
 		// which stops the rotator.
-		skew := func() time.Duration { return skews[draw(len(skews)-1)] }
+		skew := func() time.Duration { return skews[draw(len(skews)-2)] }
 		s.offer("", fmt.Sprintf("seed %d", seed), ours, func(w *world) {
 			w.clocks = func(int) time.Duration { return skew() }
 			w.atRandom(seed, func(a *actor, plan func(*simCall) fault) func(*simCall) fault {

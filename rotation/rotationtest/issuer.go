@@ -83,7 +83,7 @@ func (i *ServiceIssuer) List(ctx context.Context) ([]rotation.IssuedKey, error) 
 	}
 	keys := i.service.Keys()
 	for n := range keys {
-		keys[n].Owned = keys[n].AccountID == i.account
+		keys[n].Owned, keys[n].AsOf = keys[n].AccountID == i.account, time.Now()
 	}
 	return keys, nil
 }
@@ -101,7 +101,7 @@ func (i *ServiceIssuer) Inspect(ctx context.Context, id string) (rotation.Issued
 		return rotation.IssuedKey{}, because(issuerName, keyprovider.ErrNotFound, "there is no such key")
 	}
 	issued := k.IssuedKey
-	issued.Owned = issued.AccountID == i.account
+	issued.Owned, issued.AsOf = issued.AccountID == i.account, time.Now()
 	return issued, nil
 }
 
