@@ -27,8 +27,9 @@
 // one is accepted or the overlap ends: a new key may take a while to spread
 // within the service. It is tried again at growing intervals, by Validate where
 // there is one, by live calls otherwise. Once it is accepted, the previous key is
-// lent for seconds more to calls whose refusal crosses that acceptance. A key that was accepted once is never
-// given up for a refusal that the store does not confirm.
+// only lent to calls that were sent before that and are refused all the same. A
+// key that was accepted once is never given up for a refusal that the store does
+// not confirm.
 //
 // # Time
 //

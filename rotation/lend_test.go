@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/keybearer/keybearer/internal/crossing"
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 	"github.com/keybearer/keybearer/rotation"
@@ -19,13 +20,14 @@ func TestRefusalThatCrossesTheFirstAcceptance(t *testing.T) {
 		name    string
 		opts    rotation.SourceOptions
 		expires time.Duration // of the previous key, after the new one is seen
-		crosses func(source *rotation.Source, next *keyprovider.Key, reject func())
+		crosses func(source *rotation.Source, next *keyprovider.Key, reject func(late bool))
 		lent    bool
 	}{
 		{"waits for the fetch", rotation.SourceOptions{}, 0, waitsAtAcceptance, true},
 		{"heard at once", rotation.SourceOptions{}, 0, heardAfter(0), true},
-		{"heard later", rotation.SourceOptions{}, 0, heardAfter(3 * time.Second), true},
-		{"heard much later", rotation.SourceOptions{}, 0, heardAfter(6 * time.Second), false},
+		{"heard when the overlap is almost over", rotation.SourceOptions{}, 0, heardAfter(290 * time.Second), true},
+		{"heard when the overlap is over", rotation.SourceOptions{}, 0, heardAfter(5 * time.Minute), false},
+		{"sent after the acceptance", rotation.SourceOptions{}, 0, sentAfter, false},
 		{"waits long", rotation.SourceOptions{RefreshWait: time.Minute, MinRefresh: 30 * time.Second}, 0, waitsAtAcceptance, true},
 		{"overlap ends meanwhile", rotation.SourceOptions{Overlap: time.Second}, 0, waitsAtAcceptance, false},
 		{"no overlap", rotation.SourceOptions{Overlap: -1}, 0, waitsAtAcceptance, false},
@@ -50,8 +52,12 @@ func TestRefusalThatCrossesTheFirstAcceptance(t *testing.T) {
 				}
 				next, _ := source.Key(t.Context())
 
-				test.crosses(source, next, func() {
-					k, err := source.Reject(t.Context(), next)
+				test.crosses(source, next, func(late bool) {
+					ctx := t.Context()
+					if late {
+						ctx = crossing.With(ctx)
+					}
+					k, err := source.Reject(ctx, next)
 					switch {
 					case test.lent && (err != nil || !k.Equal(old)):
 						t.Errorf("got %v, %v, want the previous key", k, err)
@@ -66,10 +72,10 @@ func TestRefusalThatCrossesTheFirstAcceptance(t *testing.T) {
 }
 
 // waitsAtAcceptance: the refused call waits for a fetch when another is accepted.
-func waitsAtAcceptance(source *rotation.Source, next *keyprovider.Key, reject func()) {
+func waitsAtAcceptance(source *rotation.Source, next *keyprovider.Key, reject func(bool)) {
 	wait(50 * time.Millisecond)
 	done := make(chan struct{})
-	go func() { defer close(done); reject() }()
+	go func() { defer close(done); reject(false) }()
 	synctest.Wait()
 	wait(100 * time.Millisecond)
 	source.Accept(next)
@@ -77,12 +83,18 @@ func waitsAtAcceptance(source *rotation.Source, next *keyprovider.Key, reject fu
 }
 
 // heardAfter: the refusal is heard a while after the acceptance.
-func heardAfter(d time.Duration) func(*rotation.Source, *keyprovider.Key, func()) {
-	return func(source *rotation.Source, next *keyprovider.Key, reject func()) {
+func heardAfter(d time.Duration) func(*rotation.Source, *keyprovider.Key, func(bool)) {
+	return func(source *rotation.Source, next *keyprovider.Key, reject func(bool)) {
 		source.Accept(next)
 		wait(d)
-		reject()
+		reject(true)
 	}
+}
+
+// sentAfter: the refused call began when the key had been accepted.
+func sentAfter(source *rotation.Source, next *keyprovider.Key, reject func(bool)) {
+	source.Accept(next)
+	reject(false)
 }
 
 // The previous key is not lent once it is known to be dead.
@@ -115,12 +127,12 @@ func TestDeadKeyIsNotLent(t *testing.T) {
 			rotate(t, fake, openai, source, keys[1])
 			next, _ := source.Key(t.Context())
 			source.Accept(next)
-			lent, err := source.Reject(t.Context(), next)
+			lent, err := source.Reject(crossing.With(t.Context()), next)
 			if err != nil || lent.Reveal() != keys[0] {
 				t.Fatalf("got %v, %v, want the previous key", lent, err)
 			}
 			for _, refused := range []*keyprovider.Key{lent, next} {
-				if k, err := source.Reject(t.Context(), refused); !errors.Is(err, keyprovider.ErrNoReplacement) {
+				if k, err := source.Reject(crossing.With(t.Context()), refused); !errors.Is(err, keyprovider.ErrNoReplacement) {
 					t.Errorf("Reject(%v): got %v, %v, want ErrNoReplacement", refused, k, err)
 				}
 			}
@@ -145,7 +157,7 @@ func TestKeyIsNotLentToWhoReportedIt(t *testing.T) {
 		holds(t, source, keys[0])
 		first, _ := source.Key(t.Context())
 		source.Accept(first)
-		if k, err := source.Reject(t.Context(), first); !errors.Is(err, keyprovider.ErrNoReplacement) {
+		if k, err := source.Reject(crossing.With(t.Context()), first); !errors.Is(err, keyprovider.ErrNoReplacement) {
 			t.Errorf("got %v, %v, want ErrNoReplacement", k, err)
 		}
 	})

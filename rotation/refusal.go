@@ -2,7 +2,6 @@ package rotation
 
 import (
 	"slices"
-	"time"
 
 	"github.com/keybearer/keybearer/keyprovider"
 )
@@ -13,6 +12,7 @@ type rejectWaiter struct {
 	refused  *keyprovider.Key
 	answer   chan answer
 	deadline instant
+	crossed  bool // the call began before the key was first accepted
 }
 
 type answer struct {
@@ -74,24 +74,21 @@ func (o *owner) canFallBack(now instant) bool {
 	return p != nil && !o.serving.accepted && !p.overlapEnds.due(now) && p.offerable(now)
 }
 
-// crossing is how long after a key's first acceptance a refusal of it may be the
-// answer to a call that was sent before: what one part of the service takes,
-// another does not know yet.
-const crossing = 5 * time.Second
-
 // lend keeps the previous key, once the serving one is accepted, for the calls
-// that wait already and for those whose refusal crosses the acceptance. It is
-// lent to each of them and does not serve again.
-func (o *owner) lend(now instant) {
-	p := o.previous
-	if p == nil {
+// that began before that and are refused all the same: what one part of the
+// service takes, another does not know yet. It is lent to each of them while the
+// overlap lasts, and does not serve again.
+func (o *owner) lend() {
+	if o.previous == nil {
 		return
 	}
-	p.overlapEnds = earlier(p.overlapEnds, now.after(max(crossing, o.opts.RefreshWait)), now)
-	o.former, o.previous = p, nil
+	o.former, o.previous = o.previous, nil
+	for _, w := range o.rejects {
+		w.crossed = w.crossed || w.refused.Equal(o.serving.key)
+	}
 }
 
-// canLend reports whether the former key may be lent to a refused call.
+// canLend reports whether the former key may be lent.
 func (o *owner) canLend(now instant) bool {
 	f := o.former
 	return f != nil && !f.refused && !f.expired(now) && !f.overlapEnds.due(now)
@@ -121,7 +118,7 @@ func (o *owner) answerRejects(now instant) {
 		case o.pending(w, now):
 			return false
 		default:
-			o.answer(w, o.instead(w.refused, now))
+			o.answer(w, o.instead(w, now))
 		}
 		return true
 	})
@@ -150,8 +147,8 @@ func (o *owner) answer(w *rejectWaiter, a answer) {
 }
 
 // instead decides which key a refused call tries, now that it waits no longer.
-func (o *owner) instead(refused *keyprovider.Key, now instant) answer {
-	h, c := o.serving, o.candidate
+func (o *owner) instead(w *rejectWaiter, now instant) answer {
+	h, c, refused := o.serving, o.candidate, w.refused
 	switch {
 	case o.serves(now) && !h.key.Equal(refused):
 		// An earlier call in line has moved on already.
@@ -163,7 +160,7 @@ func (o *owner) instead(refused *keyprovider.Key, now instant) answer {
 		// The last resort: what the store names, though Validate or the
 		// service did not want it before. The serving key is no better.
 		o.swap(c, now)
-	case o.canLend(now) && !o.former.key.Equal(refused):
+	case w.crossed && o.canLend(now) && !o.former.key.Equal(refused):
 		return answer{key: o.former.key}
 	default:
 		return answer{err: keyprovider.ErrNoReplacement}
@@ -214,7 +211,7 @@ func (o *owner) accept(k *keyprovider.Key, now instant) {
 	if h != o.serving {
 		return
 	}
-	o.lend(now)
+	o.lend()
 	o.forcedCount, o.forcedFloor = 0, never
 	// The answer may be to a call that began before the key was revoked. Calls
 	// that were refused and wait still want to know what the store says.

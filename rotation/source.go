@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/keybearer/keybearer/internal/crossing"
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
@@ -113,10 +114,9 @@ func (s *Source) await(ctx context.Context) (*keyprovider.Key, error) {
 // nothing. Otherwise it is what an unconditional fetch brings: one for all
 // callers, held apart by MinRefresh and waited for no longer than RefreshWait,
 // and not at all while the store is known to be down. Otherwise, while the
-// overlap lasts, it is the previous key, if the current one was never accepted,
-// or was accepted for the first time since the call began to wait or within the
-// last five seconds: one part of the service may know a key before another does.
-// Otherwise the error is ErrNoReplacement. If ctx ends first the error wraps
+// overlap lasts, it is the previous key, if the current one was never accepted
+// when the call began: a call of package transport's when it was sent, any other
+// one when Reject was called. Otherwise the error is ErrNoReplacement. If ctx ends first the error wraps
 // ctx.Err(); that harms no other caller.
 //
 // A key that the service accepted before is not given up for one refusal: it
@@ -132,7 +132,7 @@ func (s *Source) Reject(ctx context.Context, refused *keyprovider.Key) (*keyprov
 		return snap.key, nil
 	}
 	s.metrics.rejected(ctx)
-	w := &rejectWaiter{refused: refused, answer: make(chan answer, 1)}
+	w := &rejectWaiter{refused: refused, answer: make(chan answer, 1), crossed: crossing.In(ctx)}
 	if !s.send(func(o *owner, now instant) { o.reject(w, now) }) {
 		return nil, keyprovider.ErrClosed
 	}

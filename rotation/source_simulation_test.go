@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/keybearer/keybearer/internal/crossing"
 	"github.com/keybearer/keybearer/keyprovider"
 	"github.com/keybearer/keybearer/keyprovider/keyprovidertest"
 	"github.com/keybearer/keybearer/rotation"
@@ -62,6 +63,7 @@ type simulation struct {
 
 	mu           sync.Mutex
 	from, until  map[string]time.Time // when the service takes a key; zero until: no end
+	accepted     map[string]bool
 	made, failed int
 	log          []string // the last events, up to a few after the first failure
 }
@@ -69,7 +71,7 @@ type simulation struct {
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	s := &simulation{
 		random: rand.New(rand.NewPCG(seed, 0)),
-		from:   map[string]time.Time{}, until: map[string]time.Time{},
+		from:   map[string]time.Time{}, until: map[string]time.Time{}, accepted: map[string]bool{},
 	}
 	s.current = s.mint(0)
 	s.store = keyprovidertest.NewFake(s.current)
@@ -156,10 +158,14 @@ func (s *simulation) calls(t *testing.T, r *rand.Rand, stop <-chan struct{}) {
 		}
 		began := time.Now()
 		k, err := s.source.Key(t.Context())
+		report := t.Context()
+		if err == nil && !s.proven(k) {
+			report = crossing.With(report)
+		}
 		ok := err == nil && s.attempt(k, r)
 		if err == nil && !ok {
 			refused := k
-			if k, err = s.source.Reject(t.Context(), refused); err == nil {
+			if k, err = s.source.Reject(report, refused); err == nil {
 				ok = s.attempt(k, r)
 			}
 		}
@@ -181,9 +187,19 @@ func (s *simulation) attempt(k *keyprovider.Key, r *rand.Rand) bool {
 	ok := s.takes(k)
 	<-time.After(time.Duration(r.IntN(400)) * time.Millisecond)
 	if ok {
+		s.mu.Lock()
+		s.accepted[k.Reveal()] = true
+		s.mu.Unlock()
 		s.source.Accept(k)
 	}
 	return ok
+}
+
+// proven reports whether a call with the key was accepted before.
+func (s *simulation) proven(k *keyprovider.Key) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accepted[k.Reveal()]
 }
 
 func (s *simulation) note(what string, k *keyprovider.Key) {

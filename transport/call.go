@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/keybearer/keybearer/internal/crossing"
 	"github.com/keybearer/keybearer/keyprovider"
 )
 
@@ -89,6 +90,7 @@ func (c *call) bear() (*http.Response, error) {
 		closeBody(c.req)
 		return nil, err
 	}
+	proven := cred.proven.Load()
 	resp, err := c.attempt(cred, c.req.Body, 0)
 	if err != nil {
 		return nil, err
@@ -97,19 +99,24 @@ func (c *call) bear() (*http.Response, error) {
 	case alive:
 		c.accept(cred)
 	case dead:
-		return c.replace(cred, resp)
+		return c.replace(cred, resp, proven)
 	}
 	return resp, nil
 }
 
 // replace reports a refused key and repeats the call with the one that the
 // source offers instead. Where that cannot be done the refusal itself is the
-// answer, body intact.
-func (c *call) replace(refused *credential, resp *http.Response) (*http.Response, error) {
+// answer, body intact. proven says that the key had been accepted once when the
+// call was sent.
+func (c *call) replace(refused *credential, resp *http.Response, proven bool) (*http.Response, error) {
 	refused.accepted.Store(false)
 	c.op.refused(refused)
 	ctx := c.ctx
-	key, err := c.reject(ctx, refused.key)
+	report := ctx
+	if !proven {
+		report = crossing.With(ctx)
+	}
+	key, err := c.reject(report, refused.key)
 	if err == nil && (key.Reveal() == "" || key.Equal(refused.key)) {
 		err = keyprovider.ErrNoReplacement
 	}

@@ -16,8 +16,9 @@ type credential struct {
 	// What spans say of the key.
 	version, fingerprint attribute.KeyValue
 
-	// accepted: the source has been told that this key is alive.
-	accepted atomic.Bool
+	// accepted: the source has been told that this key is alive, and not since
+	// that it was refused. proven: it was accepted once.
+	accepted, proven atomic.Bool
 	// retires: the first acceptance retires the connections of the key before.
 	retires atomic.Bool
 	// logged: a refusal of this key has been logged.

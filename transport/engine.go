@@ -38,6 +38,7 @@ func (e *engine) accept(c *credential) {
 	if c.accepted.Load() || !c.accepted.CompareAndSwap(false, true) {
 		return
 	}
+	c.proven.Store(true)
 	if e.report != nil {
 		e.report(c.key)
 	}
