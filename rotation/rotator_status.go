@@ -128,7 +128,11 @@ func (r *Rotator) describeState(status *RotatorStatus, st *state) {
 func (s *seen) status() RotatorStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return RotatorStatus{Last: s.progress, LastErr: s.err, CredentialExpiry: s.expires}
+	status := RotatorStatus{Last: s.progress, CredentialExpiry: s.expires}
+	if s.err != nil {
+		status.LastErr = &stateError{s.err.Error(), s.err} // which JSON, too, shows as its text
+	}
+	return status
 }
 
 // Health returns nil, or why this Rotator should page somebody: it stopped, its
