@@ -2,6 +2,7 @@ package openaiadmin
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,8 +35,12 @@ func TestCredentialExpiry(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, openaitest.AdminBehaviour{}, nil)
 			admin := w.MintAdmin(tc.mint)
-			for range tc.others {
-				w.MintAdmin(openaitest.AdminMintOptions{ExpiresAt: end.Add(time.Hour)})
+			for n := 0; n < tc.others; n++ {
+				other := w.MintAdmin(openaitest.AdminMintOptions{ExpiresAt: end.Add(time.Hour)})
+				if tail := admin[len(admin)-3:]; strings.HasSuffix(other, tail) { // which is all that is shown of a key
+					w.Revoke(other)
+					n--
+				}
 			}
 			tc.info.ID = tc.id
 			if tc.id == "own" {
