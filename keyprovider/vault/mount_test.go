@@ -112,7 +112,7 @@ func TestMountIsFoundAgain(t *testing.T) {
 	upgraded := func(w http.ResponseWriter, r *http.Request) bool {
 		switch strings.TrimPrefix(r.URL.Path, "/v1/") {
 		case "old/data/openai":
-			return answer(200, `{"data":{"data":{"api_key":"abc"},"metadata":{"version":1}}}`)(w, r)
+			return answer(200, `{"data":{"data":{"api_key":"abc"},"metadata":{"version":1,"created_time":"2026-11-23T08:00:00Z"}}}`)(w, r)
 		case "old/openai":
 			return answer(404, `{"errors":[]}`)(w, r)
 		}

@@ -42,20 +42,30 @@ func TestFetchKV2(t *testing.T) {
 	}
 }
 
-// A secret that is deleted with its history and made anew counts from 1 again.
+// A secret that is deleted with its history and made anew counts from 1 again,
+// also on a server that does not tell when a version was made.
 func TestRecreatedSecretStrandsNobody(t *testing.T) {
-	server := &vaultfake.Server{}
-	server.Put(map[string]any{"api_key": keyprovidertest.NewSecret()})
-	p := newProvider(t, server, server.Token(0, false), "secret/openai", nil)
-	old := fetch(t, p, "")
-	server.Versions = nil
-	_, err := p.Fetch(t.Context(), old.Version())
-	wantClass(t, err, keyprovider.ErrNotFound)
-	time.Sleep(time.Microsecond) // the clock of the server moves on
-	secret := keyprovidertest.NewSecret()
-	server.Put(map[string]any{"api_key": secret})
-	if key := fetch(t, p, old.Version()); key.Reveal() != secret || key.Version() == old.Version() {
-		t.Errorf("after recreation: %v, held %v", key, old)
+	first := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for name, created := range map[string][2]time.Time{"told when": {first, first.Add(time.Millisecond)}, "not told": {}} {
+		t.Run(name, func(t *testing.T) {
+			server := &vaultfake.Server{}
+			put := func(at time.Time) string {
+				secret := keyprovidertest.NewSecret()
+				server.Put(map[string]any{"api_key": secret})
+				server.Versions[0].Created = at
+				return secret
+			}
+			put(created[0])
+			p := newProvider(t, server, server.Token(0, false), "secret/openai", nil)
+			old := fetch(t, p, "")
+			server.Versions = nil
+			_, err := p.Fetch(t.Context(), old.Version())
+			wantClass(t, err, keyprovider.ErrNotFound)
+			secret := put(created[1])
+			if key := fetch(t, p, old.Version()); key.Reveal() != secret || key.Version() == old.Version() {
+				t.Errorf("after recreation: %v, held %v", key, old)
+			}
+		})
 	}
 }
 

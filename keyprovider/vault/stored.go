@@ -29,9 +29,11 @@ func (p *Provider) stored(r *reading, last keyprovider.Version) (*keyprovider.Ke
 		return nil, err
 	}
 	info.CreatedAt = secret.Metadata.Created.Time
-	info.Version = keyprovider.Version(secret.Metadata.Name())
-	if info.RefreshAfter.IsZero() && last == info.Version {
-		return nil, keyprovider.ErrNotModified
+	if !info.CreatedAt.IsZero() { // else one made of the fingerprint stands in: the number alone says too little
+		info.Version = keyprovider.Version(secret.Metadata.Name())
+		if info.RefreshAfter.IsZero() && last == info.Version {
+			return nil, keyprovider.ErrNotModified
+		}
 	}
 	return p.parse(secret.Data, info)
 }
