@@ -69,6 +69,9 @@ func (t *turn) drained(ctx context.Context, p pointer) (ending, error) {
 		return waits(end, "the overlap of %s with the old key", overlap), nil
 	}
 	out, err := t.veto(ctx, p, end)
+	if err == nil && out.overlap {
+		return out, nil
+	}
 	if err == nil {
 		t.seen.veto(out.why, out.alarming)
 	}
@@ -114,7 +117,9 @@ func (t *turn) veto(ctx context.Context, p pointer, end time.Time) (ending, erro
 	}
 	now := k.by(t.now())
 	if left := end.Sub(now); left > 0 && !k.expired(now) {
-		return waits(earliest(t.now().Add(left), check), "the overlap with the old key lasts on by the issuer's clock, which this host's is ahead of"), nil
+		out := waits(earliest(t.now().Add(left), check), "the overlap with the old key lasts on by the issuer's clock, which this host's is ahead of")
+		out.overlap = true
+		return out, nil
 	}
 	if k.expired(now) || t.st.Emergency || t.opts.Quiet <= 0 {
 		return ending{}, nil

@@ -23,6 +23,7 @@ type ending struct {
 	did, why string
 	until    time.Time
 	alarming bool // the wait is not one of the ordinary ones
+	overlap  bool // the wait is still for the end of the overlap
 }
 
 func did(format string, args ...any) ending { return ending{did: fmt.Sprintf(format, args...)} }

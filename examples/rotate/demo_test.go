@@ -30,7 +30,7 @@ func (s *secrets) add(k *keyprovider.Key) {
 
 // quickly are the options of a demonstration that nobody watches.
 func quickly(keys *secrets) demoOptions {
-	return demoOptions{spread: 100 * time.Millisecond, overlap: 500 * time.Millisecond, quiet: time.Second, poll: 700 * time.Millisecond, seen: keys.add}
+	return demoOptions{spread: 100 * time.Millisecond, overlap: 2 * time.Second, quiet: time.Second, poll: 700 * time.Millisecond, seen: keys.add}
 }
 
 func TestDemo(t *testing.T) {

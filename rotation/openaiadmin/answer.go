@@ -40,14 +40,15 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// dated notes by the service's clock when it answered; zero if it does not say.
+// dated notes the end of the second, by the service's clock, in which it
+// answered; zero if it does not say.
 func dated(at *time.Time) option.RequestOption {
 	return option.WithMiddleware(func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 		resp, err := next(req)
 		*at = time.Time{}
 		if err == nil {
 			if date, parseErr := http.ParseTime(resp.Header.Get("Date")); parseErr == nil {
-				*at = date.UTC()
+				*at = date.UTC().Add(time.Second) // Date has whole seconds: it is not later than that
 			}
 		}
 		return resp, err

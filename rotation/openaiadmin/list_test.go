@@ -202,8 +202,8 @@ func TestAsOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := time.Since(k.AsOf); d < 0 || d >= time.Second { // as Date has it
-			t.Errorf("AsOf is %s, %s ago; want now", k.AsOf, d)
+		if d := time.Until(k.AsOf); d <= 0 || d > time.Second { // Date has whole seconds
+			t.Errorf("AsOf is %s, in %s; want the end of this second", k.AsOf, d)
 		}
 	})
 }
